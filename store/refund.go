@@ -1,0 +1,268 @@
+package store
+
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/binary"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/alirefund/alirefund/money"
+)
+
+// Kind is which of Alipay's two refunds it is.
+type Kind string
+
+// The kinds of a refund.
+const (
+	Trade  Kind = "trade"  // alipay.trade.refund
+	Coupon Kind = "coupon" // alipay.fund.coupon.order.refund, a red packet
+)
+
+// State is how far a refund has come. Pending is not failed: money may have
+// moved, and nobody here knows yet.
+type State string
+
+// The states of a refund.
+const (
+	Pending   State = "pending"
+	Succeeded State = "succeeded"
+	Failed    State = "failed"
+)
+
+// Origin is how the ledger came to know of a refund.
+type Origin string
+
+// The origins of a refund.
+const (
+	FromRequest Origin = "request" // this module was asked for it
+	FromNotice  Origin = "notice"  // a signed notice told of it: merchant console, automatic return
+)
+
+// Source is where a piece of knowledge about a refund came from.
+type Source string
+
+// The sources of knowledge.
+const (
+	ByAnswer Source = "answer" // the refund call's own answer
+	ByQuery  Source = "query"
+	ByNotice Source = "notice"
+)
+
+// Event is what a host is told of a refund.
+type Event string
+
+// The events of a refund.
+const (
+	RefundSucceeded  Event = "refund_succeeded"
+	RefundFailed     Event = "refund_failed"
+	RefundUnresolved Event = "refund_unresolved"
+)
+
+// Refund is what is known of one refund. Amounts of 0 and empty texts mean
+// "not known". Times are UTC.
+type Refund struct {
+	ID      string `json:"id"`
+	OrderID string `json:"-"` // the order, or red packet, whose total it reserves from
+	Kind    Kind   `json:"kind"`
+	App     string `json:"app_id"`
+	// Merchant is the host's key of the merchant that an ISV's application acts
+	// for; empty for the application's own.
+	Merchant string `json:"merchant,omitempty"`
+
+	OutTradeNo   string       `json:"out_trade_no,omitempty"`
+	TradeNo      string       `json:"trade_no,omitempty"`
+	AuthNo       string       `json:"auth_no,omitempty"`
+	OutOrderNo   string       `json:"out_order_no,omitempty"`
+	OperationID  string       `json:"operation_id,omitempty"`
+	OutRequestNo string       `json:"out_request_no,omitempty"`
+	Amount       money.Amount `json:"amount,omitempty"`
+
+	// Request is the biz_content, byte for byte the same in every send. Empty
+	// if the refund was learnt from a notice.
+	Request   json.RawMessage `json:"request,omitempty"`
+	NotifyURL string          `json:"notify_url,omitempty"`
+	Actor     string          `json:"actor,omitempty"` // who asked for it, by the host's guard
+	Origin    Origin          `json:"origin"`
+
+	State State `json:"state"`
+	// Retryable: failed, and the same number may be sent again.
+	Retryable bool `json:"retryable,omitempty"`
+	// NotSent: failed, because nothing was sent; no failure to tell anybody of.
+	NotSent bool `json:"not_sent,omitempty"`
+	// Attempts counts the sends that were recorded.
+	Attempts int `json:"attempts"`
+	// Unanswered lists the sends that no signed answer has ended. Any of them
+	// may have moved the money, or may still.
+	Unanswered []int `json:"unanswered,omitempty"`
+	// Refused: pending, and Alipay refused a send, which fails the refund only
+	// once a query finds nothing.
+	Refused bool `json:"refused,omitempty"`
+	// RefusedRetryable: what Retryable becomes when Refused becomes a failure.
+	RefusedRetryable bool `json:"-"`
+	// Code, SubCode and Message are Alipay's last words on it.
+	Code    string `json:"code,omitempty"`
+	SubCode string `json:"sub_code,omitempty"`
+	Message string `json:"message,omitempty"`
+	// Attention says why a person should look; waiting will not heal it.
+	Attention string `json:"attention,omitempty"`
+	// Source is what settled it.
+	Source Source `json:"source,omitempty"`
+	// Answer is the raw node of Alipay's answer, once its signature was verified.
+	Answer json.RawMessage `json:"alipay,omitempty"`
+
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+	SentAt    time.Time `json:"sent_at,omitzero"`    // the last send
+	SettledAt time.Time `json:"settled_at,omitzero"` // when State became what it is
+
+	// Lease is the send that is under way.
+	Lease      Lease      `json:"-"`
+	Deliveries []Delivery `json:"deliveries,omitempty"`
+	History    []Entry    `json:"history,omitempty"`
+}
+
+// Lease is a piece of work that one owner has taken for a time.
+type Lease struct {
+	Token string
+	Until time.Time
+}
+
+// Held tells whether somebody owns the work at that time.
+func (l Lease) Held(now time.Time) bool { return l.Token != "" && now.Before(l.Until) }
+
+// Delivery is how far the host was told of one event.
+type Delivery struct {
+	Event Event     `json:"event"`
+	Done  bool      `json:"done"`
+	At    time.Time `json:"at"`              // the last change
+	Tries int       `json:"tries"`           // calls of the hook that were begun
+	Error string    `json:"error,omitempty"` // why the last one failed
+	Lease Lease     `json:"-"`
+}
+
+// Entry is one line of a refund's history.
+type Entry struct {
+	At     time.Time `json:"at"`
+	What   string    `json:"what"`             // created, reopened, send, answer, query, notice, delivered, undelivered
+	Detail string    `json:"detail,omitempty"` // code, sub_code, finding: never a body, a token or a buyer
+	Actor  string    `json:"actor,omitempty"`
+	Number int       `json:"attempt,omitempty"` // the send it is about
+}
+
+// maxHistory bounds a record: the first entries and the latest are kept.
+const maxHistory = 64
+
+// Log adds an entry to the history. Beyond 64 entries it drops those in the
+// middle.
+func (r *Refund) Log(e Entry) {
+	if len(r.History) >= maxHistory {
+		r.History = slices.Delete(r.History, maxHistory/2, len(r.History)-maxHistory/2+1)
+	}
+	r.History = append(r.History, e)
+}
+
+// Clone returns a copy that shares no memory with r.
+func (r Refund) Clone() Refund {
+	r.Request = slices.Clone(r.Request)
+	r.Answer = slices.Clone(r.Answer)
+	r.Unanswered = slices.Clone(r.Unanswered)
+	r.Deliveries = slices.Clone(r.Deliveries)
+	r.History = slices.Clone(r.History)
+	return r
+}
+
+// Order names the order by the number that its totals are kept under: its
+// out_trade_no, or the red packet's auth_no.
+func (r Refund) Order() string {
+	if r.Kind == Coupon {
+		return r.AuthNo
+	}
+	return r.OutTradeNo
+}
+
+// Identify sets ID and OrderID. A trade refund is (app, merchant, out_trade_no,
+// out_request_no), a red packet's is (app, merchant, out_request_no), as Alipay
+// defines their idempotency. The ids are digests of the length-prefixed bytes,
+// so that no two identities collide in any database's collation.
+func (r Refund) Identify() Refund {
+	r.OrderID = digest("or_", string(r.Kind), r.App, r.Merchant, r.Order())
+	if r.Kind == Coupon {
+		r.ID = digest("rf_", string(r.Kind), r.App, r.Merchant, r.OutRequestNo)
+	} else {
+		r.ID = digest("rf_", string(r.Kind), r.App, r.Merchant, r.OutTradeNo, r.OutRequestNo)
+	}
+	return r
+}
+
+// IdentifyBy sets ID for a refund without a usable identity of its own, from
+// whatever tells it from all others: the notification that told of it.
+func (r Refund) IdentifyBy(parts ...string) Refund {
+	r = r.Identify()
+	r.ID = digest("rn_", append([]string{string(r.Kind), r.App}, parts...)...)
+	return r
+}
+
+var encoding = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
+
+func digest(prefix string, parts ...string) string {
+	var buf [256]byte
+	text := buf[:0]
+	for _, part := range parts {
+		text = binary.AppendUvarint(text, uint64(len(part)))
+		text = append(text, part...)
+	}
+	sum := sha256.Sum256(text)
+	return prefix + encoding.EncodeToString(sum[:20])
+}
+
+// Counts tells whether the refund's amount is taken from its order's total:
+// pending and succeeded ones are, wherever they were learnt of.
+func (r Refund) Counts() bool { return r.State != Failed }
+
+// Due returns the events that are true of the refund and not yet delivered.
+func (r Refund) Due() []Event {
+	var due []Event
+	for _, event := range [...]Event{RefundSucceeded, RefundFailed, RefundUnresolved} {
+		if r.True(event) && !r.delivery(event).Done {
+			due = append(due, event)
+		}
+	}
+	return due
+}
+
+// True tells whether the event is what the host should believe now.
+func (r Refund) True(event Event) bool {
+	switch event {
+	case RefundSucceeded:
+		return r.State == Succeeded
+	case RefundFailed:
+		return r.State == Failed && !r.NotSent
+	case RefundUnresolved:
+		return r.State == Pending && r.Attention != ""
+	}
+	return false
+}
+
+// WasDelivered tells whether the host has heard of the event.
+func (r Refund) WasDelivered(event Event) bool { return r.delivery(event).Done }
+
+func (r Refund) delivery(event Event) Delivery {
+	for _, d := range r.Deliveries {
+		if d.Event == event {
+			return d
+		}
+	}
+	return Delivery{Event: event}
+}
+
+func (r *Refund) setDelivery(d Delivery) {
+	for i := range r.Deliveries {
+		if r.Deliveries[i].Event == d.Event {
+			r.Deliveries[i] = d
+			return
+		}
+	}
+	r.Deliveries = append(r.Deliveries, d)
+}

@@ -1,0 +1,136 @@
+// Package store is what alirefund remembers: which notification is being
+// handled or done ([Claims]), and what is known of every refund ([Ledger]).
+//
+// A host chooses one [Store]. [Memory] is for one process and forgets on
+// restart. The package storetest is the contract, runnable against any other.
+//
+// Outcomes are values here and errors are the system's own failures: a claim
+// that somebody else holds is no error, a database that is down is.
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/alirefund/alirefund/money"
+)
+
+// ErrNotFound: the ledger holds no refund of that id.
+var ErrNotFound = errors.New("store: no such refund")
+
+// Store is both contracts over one memory.
+type Store interface {
+	Claims
+	Ledger
+}
+
+// Claims keeps, for each notification, who is handling it and whether it is
+// done. Every method is safe for concurrent use, by any number of processes
+// that share the memory.
+//
+// The tokens fence: the word of an owner whose lease ran out and was given to
+// another has no effect, and held tells it so.
+type Claims interface {
+	// Claim takes key for the length of lease. It returns a token if the caller
+	// now owns it; done if key is completed; neither if somebody else owns it.
+	Claim(ctx context.Context, key string, lease time.Duration) (token string, done bool, err error)
+	// Complete marks key as done for the length of keep, if token still owns it.
+	Complete(ctx context.Context, key, token string, keep time.Duration) (held bool, err error)
+	// Release gives key back, as if it had never been claimed, if token still
+	// owns it.
+	Release(ctx context.Context, key, token string) (held bool, err error)
+}
+
+// Ledger keeps refunds. Every method is atomic, and safe for concurrent use by
+// any number of processes that share the memory. What a settlement does to a
+// refund is decided by [Refund.Apply] and its like in this package, not by the
+// back-end, which only has to make read, decide and write one step.
+//
+// The Refund values that go in and come out share no memory with the ledger.
+type Ledger interface {
+	// Open records r before anything is sent for it. r carries its identity
+	// (ID, OrderID by [Identify]), content and State: Pending for a request,
+	// or what a notice taught about a refund that nobody here asked for.
+	//
+	// An unknown id is inserted and its amount reserved against limit, unless
+	// limit is known and smaller than what the order's pending and succeeded
+	// refunds add up to with it. A failed, retryable refund of the same content
+	// is opened again under the same condition. Anything else is left as it is,
+	// but that an unknown OutOrderNo is filled in. See [Opened].
+	Open(ctx context.Context, r Refund, limit Limit) (Refund, Opened, error)
+
+	// Sending records one send before it is made, if the refund is pending,
+	// made exactly attempts sends until now, and nobody else's lease runs. The
+	// condition on attempts makes sure that what the caller concluded is still
+	// about the last send. It fails with [ErrNotFound].
+	Sending(ctx context.Context, id string, attempts int, lease time.Duration) (Attempt, error)
+
+	// Settle records what was learnt, by [Refund.Apply], and tells whether that
+	// changed the refund's state. It fails with [ErrNotFound].
+	Settle(ctx context.Context, id string, s Settlement) (Refund, bool, error)
+
+	// Deliver takes the delivery of one event for the length of lease. It
+	// returns a token if the caller is to call the hook now; done if the event
+	// was delivered already or is not true of the refund (see [Refund.Due]);
+	// neither if somebody else is at it. It fails with [ErrNotFound].
+	Deliver(ctx context.Context, id string, event Event, lease time.Duration) (token string, done bool, err error)
+	// Delivered marks the event as delivered, if token still owns the delivery.
+	Delivered(ctx context.Context, id string, event Event, token string) (held bool, err error)
+	// Undelivered gives the delivery back, if token still owns it, and
+	// remembers why it failed.
+	Undelivered(ctx context.Context, id string, event Event, token, reason string) (held bool, err error)
+
+	// Get returns one refund. It fails with [ErrNotFound].
+	Get(ctx context.Context, id string) (Refund, error)
+	// List returns the refunds that match f, the oldest first.
+	List(ctx context.Context, f Filter) ([]Refund, error)
+}
+
+// How says what [Ledger.Open] found.
+type How uint8
+
+// What Open found, and did.
+const (
+	Created   How = iota + 1 // unknown until now: recorded, reserved
+	Reopened                 // had failed, and may be sent again: pending once more, reserved
+	Exists                   // the same refund, as it stands; nothing changed
+	Conflict                 // the same number with other content; nothing changed
+	OverLimit                // the order has not that much left; nothing recorded
+)
+
+// Opened is what [Ledger.Open] did.
+type Opened struct {
+	How  How
+	Left money.Amount // OverLimit: what the order had left
+}
+
+// Limit is an order's total, if it is known. An unknown one limits nothing.
+type Limit struct {
+	Total money.Amount
+	Known bool
+}
+
+// Attempt is one send that was recorded and is now to be made. Its zero value
+// means that the conditions of [Ledger.Sending] did not hold.
+type Attempt struct {
+	Number int    // 1 for the first send of a refund
+	Token  string // for the settlement; empty if nothing may be sent
+}
+
+// Filter selects refunds. App is required; every other empty field matches all.
+type Filter struct {
+	App          string
+	Kind         Kind
+	OutTradeNo   string
+	TradeNo      string
+	AuthNo       string
+	OutRequestNo string
+	OperationID  string
+	State        State
+	Limit        int // at most so many; 0 means 100
+}
+
+// DefaultLimit is the number of refunds that List returns if the filter does
+// not say.
+const DefaultLimit = 100
