@@ -92,7 +92,7 @@ func (a Amount) String() string {
 }
 
 func (a Amount) append(dst []byte) []byte {
-	fen := uint64(a)
+	fen := uint64(a) //nolint:gosec // negated below in two's complement, which holds for the least int64 too
 	if a < 0 {
 		dst = append(dst, '-')
 		fen = -fen

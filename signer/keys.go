@@ -5,14 +5,14 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
-	"encoding/pem"
 	"fmt"
 	"strings"
 )
 
 // FromPEM returns a Signer over a private key as Alipay's tools write it: PEM
-// or one bare line of base64, PKCS#1 or PKCS#8. It fails with [ErrKey]; the
-// error says what the text is instead and never repeats it.
+// or one bare line of base64, PKCS#1 or PKCS#8, even if its line breaks were
+// lost on the way. It fails with [ErrKey]; the error says what the text is
+// instead and never repeats it.
 func FromPEM(text string) (*Signer, error) {
 	der, err := decode(text)
 	if err != nil {
@@ -70,32 +70,43 @@ func PublicKeysFromPEM(texts ...string) ([]*rsa.PublicKey, error) {
 	return keys, nil
 }
 
-// decode returns the DER of the first PEM block that is not a parameter block,
-// or of a bare base64 text, whose line breaks and blanks do not matter.
+// decode returns the DER of the first PEM block, or of a bare base64 text.
+// Line breaks and blanks do not matter in either: encoding/pem is stricter, but
+// keys travel through environment variables and YAML, which lose line breaks or
+// turn them into a backslash and an n.
 func decode(text string) ([]byte, error) {
-	text = strings.TrimSpace(strings.TrimPrefix(text, "\ufeff"))
-	if text == "" {
+	body := strings.TrimPrefix(text, "\ufeff")
+	if _, block, ok := strings.Cut(body, "-----BEGIN "); ok {
+		label, rest, ok := strings.Cut(block, "-----")
+		inner, _, ended := strings.Cut(rest, "-----END "+label+"-----")
+		switch {
+		case !ok || !ended:
+			return nil, fmt.Errorf("%w: a PEM block without its END line (cut off while copying?)", ErrKey)
+		case strings.Contains(label, "ENCRYPTED") || strings.Contains(inner, ",ENCRYPTED"):
+			return nil, fmt.Errorf("%w: it is encrypted with a password; decrypt it first", ErrKey)
+		case strings.HasPrefix(label, "EC "):
+			return nil, fmt.Errorf("%w: an EC key, and RSA2 wants RSA", ErrKey)
+		case strings.HasSuffix(label, "CERTIFICATE REQUEST"):
+			return nil, fmt.Errorf("%w: a certificate request, which only Alipay's console wants", ErrKey)
+		case strings.HasPrefix(label, "OPENSSH"):
+			return nil, fmt.Errorf("%w: a key in OpenSSH's own format; PKCS#1 or PKCS#8 is wanted", ErrKey)
+		}
+		body = inner
+	}
+	body = strings.Join(strings.Fields(unescape.Replace(body)), "")
+	if body == "" {
 		return nil, fmt.Errorf("%w: it is empty", ErrKey)
 	}
-	if strings.Contains(text, "-----BEGIN") {
-		block, _ := pem.Decode([]byte(text))
-		switch {
-		case block == nil:
-			return nil, fmt.Errorf("%w: a broken PEM block", ErrKey)
-		case block.Headers["DEK-Info"] != "" || block.Type == "ENCRYPTED PRIVATE KEY":
-			return nil, fmt.Errorf("%w: it is encrypted with a password; decrypt it first", ErrKey)
-		}
-		return block.Bytes, nil
-	}
-	bare := strings.Join(strings.Fields(text), "")
-	if der, err := base64.StdEncoding.DecodeString(bare); err == nil {
+	if der, err := base64.StdEncoding.DecodeString(body); err == nil {
 		return der, nil
 	}
-	if der, err := base64.RawStdEncoding.DecodeString(bare); err == nil {
+	if der, err := base64.RawStdEncoding.DecodeString(body); err == nil {
 		return der, nil
 	}
-	return nil, fmt.Errorf("%w: it is neither PEM nor base64", ErrKey)
+	return nil, fmt.Errorf("%w: it is neither PEM nor base64 (a stray character, or cut off while copying?)", ErrKey)
 }
+
+var unescape = strings.NewReplacer(`\r`, "", `\n`, "")
 
 // parse takes every form that Alipay's tools write. Their bare PKCS#1 and
 // PKCS#8 lines look alike, and PEM labels lie, so each is simply tried.
@@ -134,6 +145,6 @@ func describe(key any) string {
 	case *x509.Certificate:
 		return "a certificate"
 	default:
-		return fmt.Sprintf("a key of another algorithm (%T)", key)
+		return fmt.Sprintf("not an RSA key but %T", key)
 	}
 }

@@ -26,12 +26,12 @@ func NewVerifierAcceptingSHA1AndWeakKeys(keys ...*rsa.PublicKey) (*Verifier, err
 }
 
 // AcceptsSHA1 tells whether v was made by [NewVerifierAcceptingSHA1AndWeakKeys].
-func (v *Verifier) AcceptsSHA1() bool { return v.sha1 }
+func (v *Verifier) AcceptsSHA1() bool { return v != nil && v.sha1 }
 
 // VerifySHA1 is [Verifier.Verify] for sign_type=RSA. It fails with
 // [ErrSignature], always if v does not accept SHA1.
 func (v *Verifier) VerifySHA1(text []byte, sign string) error {
-	if !v.sha1 {
+	if !v.AcceptsSHA1() {
 		return fmt.Errorf("%w: SHA1 (sign_type RSA) is not accepted", ErrSignature)
 	}
 	digest := sha1.Sum(text) //nolint:gosec // see the import

@@ -21,6 +21,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"reflect"
+	"slices"
 )
 
 // Errors of this package. Every error it returns wraps one of them.
@@ -49,29 +51,57 @@ type Signer struct {
 // *rsa.PrivateKey, or whatever stands for one in a KMS or HSM. It fails with
 // [ErrKey].
 func New(key crypto.Signer) (*Signer, error) {
-	if key == nil {
+	if isNil(key) {
 		return nil, fmt.Errorf("%w: no private key was given", ErrKey)
 	}
+	public, ok := key.Public().(*rsa.PublicKey)
+	if !ok {
+		return nil, fmt.Errorf("%w: RSA2 wants an RSA key, not %T", ErrKey, key)
+	}
+	if fault := faultOf(public, minBits); fault != "" {
+		return nil, fmt.Errorf("%w: the private key %s", ErrKey, fault)
+	}
 	if private, ok := key.(*rsa.PrivateKey); ok {
-		if private == nil {
-			return nil, fmt.Errorf("%w: no private key was given", ErrKey)
-		}
 		if err := private.Validate(); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrKey, err)
 		}
 	}
-	public, ok := key.Public().(*rsa.PublicKey)
-	if !ok || public == nil {
-		return nil, fmt.Errorf("%w: RSA2 wants an RSA key, not %T", ErrKey, key.Public())
-	}
-	if bits := public.N.BitLen(); bits < minBits {
-		return nil, fmt.Errorf("%w: RSA2 wants at least %d bits, this key has %d", ErrKey, minBits, bits)
-	}
 	return &Signer{key: key, public: public}, nil
+}
+
+// isNil tells whether key holds nothing, so that asking it for its public half
+// would panic: nil, a nil pointer in the interface, an empty ed25519 key.
+func isNil(key crypto.Signer) bool {
+	v := reflect.ValueOf(key)
+	switch v.Kind() {
+	case reflect.Invalid:
+		return true
+	case reflect.Pointer, reflect.Slice:
+		return v.IsNil()
+	default:
+		return false
+	}
+}
+
+// faultOf says what makes a key unusable, or nothing.
+func faultOf(key *rsa.PublicKey, bits int) string {
+	switch {
+	case key == nil || key.N == nil:
+		return "is nil"
+	case key.N.BitLen() < bits:
+		return fmt.Sprintf("has %d bits, and at least %d are wanted", key.N.BitLen(), bits)
+	case key.E < 3 || key.E%2 == 0:
+		return fmt.Sprintf("has the exponent %d, which no RSA key has", key.E)
+	default:
+		return ""
+	}
 }
 
 // Sign returns the base64 signature of text. It fails with [ErrSigning].
 func (s *Signer) Sign(text []byte) (string, error) {
+	if s == nil || s.key == nil {
+		return "", fmt.Errorf("%w: this Signer holds no key", ErrSigning)
+	}
 	digest := sha256.Sum256(text)
 	raw, err := s.key.Sign(rand.Reader, digest[:], crypto.SHA256)
 	if err != nil {
@@ -81,7 +111,12 @@ func (s *Signer) Sign(text []byte) (string, error) {
 }
 
 // Public returns the public half of the key, to upload to Alipay's console.
-func (s *Signer) Public() *rsa.PublicKey { return s.public }
+func (s *Signer) Public() *rsa.PublicKey {
+	if s == nil {
+		return nil
+	}
+	return s.public
+}
 
 // Verifier verifies with one or several of Alipay's public keys, so that a new
 // key can be accepted before the old one ends. It is safe for concurrent use.
@@ -101,14 +136,11 @@ func newVerifier(bits int, keys []*rsa.PublicKey) (*Verifier, error) {
 		return nil, fmt.Errorf("%w: no public key of Alipay's was given", ErrKey)
 	}
 	for i, key := range keys {
-		if key == nil || key.N == nil {
-			return nil, fmt.Errorf("%w: public key %d is nil", ErrKey, i+1)
-		}
-		if got := key.N.BitLen(); got < bits {
-			return nil, fmt.Errorf("%w: RSA2 wants at least %d bits, public key %d has %d", ErrKey, bits, i+1, got)
+		if fault := faultOf(key, bits); fault != "" {
+			return nil, fmt.Errorf("%w: public key %d %s", ErrKey, i+1, fault)
 		}
 	}
-	return &Verifier{keys: append([]*rsa.PublicKey(nil), keys...)}, nil
+	return &Verifier{keys: slices.Clone(keys)}, nil
 }
 
 // Verify tells whether sign, in base64, is the RSA2 signature of text under one
@@ -119,9 +151,14 @@ func (v *Verifier) Verify(text []byte, sign string) error {
 }
 
 func (v *Verifier) verify(hash crypto.Hash, digest []byte, sign string) error {
+	if v == nil {
+		v = &Verifier{}
+	}
 	var buf [512]byte // a signature of a 4096-bit key; a longer one is allocated
 	raw, err := base64.StdEncoding.Strict().AppendDecode(buf[:0], []byte(sign))
-	if err != nil {
+	// One signature has one text: Strict minds the padding's bits, and the length
+	// the line breaks that the decoder would skip.
+	if err != nil || base64.StdEncoding.EncodedLen(len(raw)) != len(sign) {
 		return fmt.Errorf("%w: it is not base64", ErrSignature)
 	}
 	for _, key := range v.keys {
@@ -135,12 +172,8 @@ func (v *Verifier) verify(hash crypto.Hash, digest []byte, sign string) error {
 // Holds tells whether key is among the verifier's keys. Give it the
 // application's own public key to catch the commonest mix-up: see [Pair].
 func (v *Verifier) Holds(key *rsa.PublicKey) bool {
-	for _, own := range v.keys {
-		if own.Equal(key) {
-			return true
-		}
-	}
-	return false
+	return v != nil && key != nil && key.N != nil &&
+		slices.ContainsFunc(v.keys, func(own *rsa.PublicKey) bool { return own.Equal(key) })
 }
 
 // Pair checks that s and v can belong to one application: both given, and v not

@@ -1,0 +1,44 @@
+# Go and make are all that `make test` needs. Each module is tested on its own,
+# with its own versions: go.work is only for `go run ./example_app`.
+MODULES   := . example_app
+BENCHTIME ?= 1s
+FUZZTIME  ?= 30s
+
+GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+GOFUMPT  := go run mvdan.cc/gofumpt@v0.12.0
+
+export GOWORK := off
+
+# in-modules COMMAND: run it in each module's folder, and stop at the first failure.
+in-modules = @set -e; for m in $(MODULES); do echo "== $$m: $(1)"; (cd "$$m" && $(1)); done
+
+.PHONY: help test race lint bench fuzz modules
+
+help: ## what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+test: ## every module's tests, in random order
+	$(call in-modules,go test -shuffle=on ./...)
+
+race: ## the same under the race detector (needs a C compiler)
+	$(call in-modules,go test -race -shuffle=on ./...)
+
+lint: ## formatting and linters, at pinned versions
+	@echo "== gofumpt"; files=$$($(GOFUMPT) -l .) && if [ -n "$$files" ]; then echo "not formatted by gofumpt:"; echo "$$files"; exit 1; fi
+	$(call in-modules,$(GOLANGCI) run --config "$(CURDIR)/.golangci.yml" ./...)
+
+bench: ## every benchmark once, ours beside its floor (BENCHTIME=1s)
+	@out=$$(mktemp); trap 'rm -f "$$out"' EXIT; \
+	{ go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) -p 1 ./... || echo FAIL; } | grep -v 'no test files' | tee "$$out"; \
+	awk -f .ci/beside.awk "$$out"
+
+fuzz: ## every fuzz target, FUZZTIME=30s each
+	@set -e; for m in $(MODULES); do cd "$(CURDIR)/$$m"; \
+	  tests=$$(go test -list '^Fuzz' ./...); \
+	  echo "$$tests" | awk '/^Fuzz/ {name[++n] = $$1} /^ok/ {for (i = 1; i <= n; i++) print $$2, name[i]; n = 0}' | \
+	  while read -r package name; do \
+	    echo "== $$package: $$name"; go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$package"; \
+	  done; done
+
+modules: # for .ci/run
+	@echo $(MODULES)

@@ -1,0 +1,215 @@
+package alipaytest
+
+import (
+	"encoding/json"
+	"fmt"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/alirefund/alirefund/money"
+	"github.com/alirefund/alirefund/signer"
+)
+
+// request is one call's parameters, decoded.
+type request struct {
+	params map[string]string
+	method string
+	biz    map[string]json.RawMessage
+}
+
+// timestampTolerance is how far a request's timestamp may be off. Alipay
+// documents none for this gateway; a wrong zone is what matters.
+const timestampTolerance = 15 * time.Minute
+
+// maxLengths of the common parameters (opendocs, the interfaces' common
+// parameters).
+var maxLengths = map[string]int{
+	"app_id": 32, "method": 128, "format": 40, "charset": 10, "sign_type": 10,
+	"timestamp": 19, "version": 3, "notify_url": 256, "app_auth_token": 40,
+}
+
+// check reads a request and refuses what Alipay refuses, the application's
+// number before all else, as Alipay does. It always returns a request, as far as
+// it could be read.
+func (a *Alipay) check(r *http.Request, now time.Time) (*request, *failure) {
+	q := &request{params: map[string]string{}}
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return q, business("isv.invalid-parameter", "the URL's query is malformed")
+	}
+	text, err := readBody(r)
+	if err != nil {
+		return q, business("isv.invalid-parameter", "the body could not be read")
+	}
+	form, err := url.ParseQuery(text)
+	if err != nil {
+		return q, business("isv.invalid-parameter", "the body is not application/x-www-form-urlencoded")
+	}
+	var twice string
+	var params []signer.Param
+	for _, values := range []url.Values{query, form} {
+		for key, value := range values {
+			if _, known := q.params[key]; known || len(value) > 1 {
+				twice = key
+			}
+			q.params[key] = value[0]
+			params = append(params, signer.Param{Key: key, Value: value[0]})
+		}
+	}
+	q.method = q.params["method"]
+
+	switch p := q.params; {
+	case p["app_id"] == "":
+		return q, &failure{sub: "isv.missing-app-id", text: "缺少AppID参数", unsigned: true}
+	case p["app_id"] != a.appID:
+		return q, &failure{sub: "isv.invalid-app-id", text: "无效的AppID参数", unsigned: true}
+	case twice != "":
+		return q, business("isv.invalid-parameter", "the parameter "+twice+" is given twice")
+	case q.method == "":
+		return q, business("isv.missing-method", "缺少方法名参数")
+	case interfaces[q.method] == nil:
+		return q, business("isv.invalid-method", "不存在的方法名")
+	case p["sign_type"] == "":
+		return q, business("isv.missing-signature-type", "缺少签名类型参数")
+	case p["sign_type"] != "RSA2":
+		return q, business("isv.invalid-signature-type", "无效的签名类型: RSA2 is wanted")
+	case p["sign"] == "":
+		return q, business("isv.missing-signature", "缺少签名参数")
+	}
+	if f := a.checkSignature(query, params, q.params["sign"]); f != nil {
+		return q, f
+	}
+	if f := q.checkCommon(now); f != nil {
+		return q, f
+	}
+	if f := checkPlacement(r, query, form); f != nil {
+		return q, f
+	}
+	if json.Unmarshal([]byte(form.Get("biz_content")), &q.biz) != nil || q.biz == nil {
+		return q, business("isv.invalid-parameter", "biz_content is not a JSON object")
+	}
+	return q, nil
+}
+
+// checkSignature verifies the text of all parameters. Without a charset in the
+// URL the gateway assumes GBK and finds another text than the application
+// signed (public issue trackers of several SDKs).
+func (a *Alipay) checkSignature(query url.Values, params []signer.Param, sign string) *failure {
+	text := signer.AppendText(nil, params, 0)
+	switch {
+	case !query.Has("charset"):
+		return business("isv.invalid-signature", "验签出错: charset must be in the URL's query; without it GBK is assumed")
+	case a.verify.Verify(text, sign) != nil:
+		return business("isv.invalid-signature",
+			fmt.Sprintf("验签出错，建议检查签名字符串或签名私钥与应用公钥是否匹配，网关生成的验签字符串为：【%s】", text))
+	}
+	return nil
+}
+
+func (q *request) checkCommon(now time.Time) *failure {
+	for key, limit := range maxLengths {
+		if utf8.RuneCountInString(q.params[key]) > limit {
+			return business("isv.invalid-parameter", fmt.Sprintf("%s is longer than %d", key, limit))
+		}
+	}
+	at, err := time.ParseInLocation(layout, q.params["timestamp"], china)
+	switch {
+	case q.params["timestamp"] == "":
+		return business("isv.missing-timestamp", "缺少时间戳参数")
+	case err != nil:
+		return business("isv.invalid-timestamp", "非法的时间戳参数: yyyy-MM-dd HH:mm:ss is wanted")
+	case now.Sub(at).Abs() > timestampTolerance:
+		return business("isv.invalid-timestamp", "非法的时间戳参数: in UTC+8 it is "+stamp(now))
+	case q.params["version"] == "":
+		return business("isv.missing-version", "缺少版本参数")
+	case q.params["version"] != "1.0":
+		return business("isv.invalid-parameter", "version must be 1.0")
+	case !strings.EqualFold(q.params["charset"], "utf-8"):
+		return business("isv.invalid-charset", "字符集错误: this fake takes utf-8 only")
+	case q.params["format"] != "" && !strings.EqualFold(q.params["format"], "JSON"):
+		return business("isv.invalid-format", "无效的数据格式: only JSON is supported")
+	}
+	if text := q.params["notify_url"]; text != "" {
+		u, err := url.Parse(text)
+		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			return business("isv.invalid-parameter", "notify_url is no http or https address")
+		}
+	}
+	return nil
+}
+
+// checkPlacement wants biz_content in the body, alone, and all else in the URL's
+// query (opendocs, signing and protocols).
+func checkPlacement(r *http.Request, query, form url.Values) *failure {
+	media, params, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	switch {
+	case query.Has("biz_content"):
+		return business("isv.invalid-parameter", "biz_content belongs into the body, not into the URL's query")
+	case r.Method != http.MethodPost:
+		return business("isv.invalid-parameter", "the gateway wants POST")
+	case media != "application/x-www-form-urlencoded" || !strings.EqualFold(params["charset"], "utf-8"):
+		return business("isv.invalid-parameter", "Content-Type must be application/x-www-form-urlencoded;charset=utf-8")
+	case form.Get("biz_content") == "":
+		return business("isv.missing-parameter", "biz_content is missing in the body")
+	}
+	for key := range form {
+		if key != "biz_content" {
+			return business("isv.invalid-parameter", key+" belongs into the URL's query, not into the body")
+		}
+	}
+	return nil
+}
+
+// text returns a business parameter: a JSON string, or a number as it is
+// written. ok is false if it is longer than limit or something else; an absent
+// one is empty and ok.
+func (q *request) text(key string, limit int) (value string, ok bool) {
+	raw := q.biz[key]
+	var number json.Number
+	switch {
+	case len(raw) == 0 || string(raw) == "null":
+		return "", true
+	case json.Unmarshal(raw, &value) == nil:
+	case json.Unmarshal(raw, &number) == nil:
+		value = number.String()
+	default:
+		return "", false
+	}
+	return value, utf8.RuneCountInString(value) <= limit
+}
+
+// texts is [request.text] of several parameters; broken names the first that is
+// not ok.
+func (q *request) texts(limits map[string]int) (values map[string]string, broken string) {
+	values = make(map[string]string, len(limits))
+	for key, limit := range limits {
+		value, ok := q.text(key, limit)
+		if !ok && (broken == "" || key < broken) {
+			broken = key
+		}
+		values[key] = value
+	}
+	return values, broken
+}
+
+// amount reads an amount, from a JSON string or number, that is in Alipay's range.
+func (q *request) amount(key string) (money.Amount, bool) {
+	var amount money.Amount
+	raw := q.biz[key]
+	if len(raw) == 0 || amount.UnmarshalJSON(raw) != nil {
+		return 0, false
+	}
+	return amount, amount.InRange()
+}
+
+// asks tells whether query_options names option.
+func (q *request) asks(option string) bool {
+	var options []string
+	_ = json.Unmarshal(q.biz["query_options"], &options) // something else asks for nothing
+	return slices.Contains(options, option)
+}

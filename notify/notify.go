@@ -1,0 +1,286 @@
+// Package notify opens what Alipay posts to a notify_url: it verifies the
+// signature over the bytes that came, then reads them, then says what they tell.
+//
+//	rc := &notify.Receiver{Verifier: verify, AppID: "2021000000000000"}
+//	n, err := rc.Receive(r)
+//	switch {
+//	case err != nil:
+//		// forged, damaged, somebody else's, or no notification: answer 4xx
+//	case n.Kind == notify.KindTradeRefund:
+//		// n.OutTradeNo(), n.OutBizNo(), n.Full()
+//	}
+//
+// It keeps nothing: whether a notification came before, and whether it was
+// handled, is its caller's business, by [Notification.ID].
+package notify
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/alirefund/alirefund/signer"
+)
+
+// Errors of this package. Every error it returns wraps one of them and says
+// what was wrong with which field; none repeats a value, except an app_id.
+// ErrHidden, ErrCharset, ErrNoID and ErrNotOurs are only said of bodies whose
+// signature matched.
+var (
+	// ErrMethod: Alipay notifies by POST alone.
+	ErrMethod = errors.New("notify: not a POST")
+	// ErrUnread: the body could not be read, because the client stopped or
+	// because an earlier handler had read it.
+	ErrUnread = errors.New("notify: the body could not be read")
+	// ErrTooLarge: the body is larger than MaxBody.
+	ErrTooLarge = errors.New("notify: the body is too large")
+	// ErrMalformed: the body is no form that Alipay would send.
+	ErrMalformed = errors.New("notify: malformed body")
+	// ErrDuplicateKey: a key is given twice, so that two readers could disagree.
+	ErrDuplicateKey = errors.New("notify: a key is given twice")
+	// ErrSignType: sign_type is not RSA2. It is not covered by the signature, so
+	// a sender may not choose it.
+	ErrSignType = errors.New("notify: sign_type is not accepted")
+	// ErrNoSignature: sign is missing.
+	ErrNoSignature = errors.New("notify: no signature")
+	// ErrSignature: the signature does not match; wraps [signer.ErrSignature] too.
+	ErrSignature = errors.New("notify: the signature does not match")
+	// ErrHidden: a value contains what would be another field of the same signed
+	// text, so that somebody may have moved it there.
+	ErrHidden = errors.New("notify: a field is hidden in another's value")
+	// ErrCharset: charset names an encoding that Alipay does not document, or an
+	// identifier is not in the one it names.
+	ErrCharset = errors.New("notify: the charset cannot be read")
+	// ErrNoID: signed by Alipay but no notification, the parameters of a
+	// return_url for instance, which every buyer's browser holds.
+	ErrNoID = errors.New("notify: not a notification")
+	// ErrNotOurs: signed by Alipay for another application or another seller.
+	ErrNotOurs = errors.New("notify: not for this application")
+)
+
+// MaxBody is the size in bytes of the largest body that is opened. Real ones
+// have one to three thousand.
+const MaxBody = 64 << 10
+
+// Receiver opens the notifications of one application. It must not be changed
+// once in use, and may then be used concurrently. Without a Verifier or an
+// AppID it refuses everything.
+type Receiver struct {
+	// Verifier holds Alipay's public keys.
+	Verifier *signer.Verifier
+	// AppID must equal the notice's app_id: one of Alipay's keys may sign for
+	// several applications.
+	AppID string
+	// SellerIDs are the accepted values of seller_id (2088...). A notice that
+	// names its seller by seller_email alone is compared with them too. Empty:
+	// any seller.
+	SellerIDs []string
+}
+
+// Receive opens the body of a request. It reads at most [MaxBody] of it, leaves
+// it read, and ignores the URL's query and r.Form, which mixes the query in. If
+// an earlier handler parsed the form already, it takes r.PostForm, the body's
+// own parameters, instead. It fails like [Receiver.Open], and with [ErrMethod]
+// and [ErrUnread].
+func (rc *Receiver) Receive(r *http.Request) (*Notification, error) {
+	if r.Method != http.MethodPost {
+		return nil, fmt.Errorf("%w: %.16q", ErrMethod, r.Method)
+	}
+	body, err := read(r)
+	if err != nil {
+		return nil, err
+	}
+	return rc.Open(body)
+}
+
+func read(r *http.Request) ([]byte, error) {
+	if r.ContentLength > MaxBody {
+		return nil, tooLarge()
+	}
+	var body []byte
+	if r.Body != nil {
+		buf := bytes.NewBuffer(make([]byte, 0, max(r.ContentLength, 0)+bytes.MinRead))
+		_, err := buf.ReadFrom(io.LimitReader(r.Body, MaxBody+1))
+		body = buf.Bytes()
+		var limit *http.MaxBytesError
+		switch {
+		case errors.As(err, &limit):
+			return nil, fmt.Errorf("%w: %w", ErrTooLarge, err)
+		case err != nil && !errors.Is(err, http.ErrBodyReadAfterClose):
+			return nil, fmt.Errorf("%w: %w", ErrUnread, err)
+		}
+	}
+	switch {
+	case len(body) == 0 && len(r.PostForm) > 0:
+		return []byte(r.PostForm.Encode()), nil
+	case int64(len(body)) < r.ContentLength:
+		return nil, fmt.Errorf("%w: an earlier handler has read it; receive before it, or let it put the body back", ErrUnread)
+	}
+	return body, nil
+}
+
+// Open opens a body that was read already. It fails like [Open], and with
+// [ErrNotOurs]. The result shares no memory with body.
+func (rc *Receiver) Open(body []byte) (*Notification, error) {
+	if rc == nil || rc.AppID == "" {
+		return nil, fmt.Errorf("%w: the receiver names no application", ErrNotOurs)
+	}
+	n, err := Open(body, rc.Verifier)
+	if err != nil {
+		return nil, err
+	}
+	if err := rc.ours(n); err != nil {
+		return nil, err
+	}
+	return n, nil
+}
+
+// ours compares what a notice says of its receiver. These are security checks:
+// a signature only says that Alipay wrote it, not for whom.
+func (rc *Receiver) ours(n *Notification) error {
+	switch id := n.AppID(); {
+	case id == rc.AppID:
+	case id != "":
+		return fmt.Errorf("%w: app_id is %.32q", ErrNotOurs, id)
+	case !n.fund() || n.sha1:
+		// Red packets' notices are documented without an app_id, and the
+		// SHA1 key is the same for all the world.
+		return fmt.Errorf("%w: app_id is missing", ErrNotOurs)
+	case n.AuthAppID() != "" && n.AuthAppID() != rc.AppID:
+		return fmt.Errorf("%w: app_id is missing and auth_app_id is %.32q", ErrNotOurs, n.AuthAppID())
+	}
+	if len(rc.SellerIDs) == 0 {
+		return nil
+	}
+	key, seller := "seller_id", n.SellerID()
+	if seller == "" {
+		key, seller = "seller_email", n.Get("seller_email")
+	}
+	if seller != "" && !slices.Contains(rc.SellerIDs, seller) {
+		return fmt.Errorf("%w: %s is not among the accepted sellers", ErrNotOurs, key)
+	}
+	return nil
+}
+
+// Open verifies and reads a body, whosever it is: a caller that acts on the
+// result wants [Receiver.Open]. It fails with [ErrTooLarge], [ErrMalformed],
+// [ErrDuplicateKey], [ErrSignType], [ErrNoSignature], [ErrSignature],
+// [ErrHidden], [ErrCharset] or [ErrNoID]. The result shares no memory with body.
+func Open(body []byte, v *signer.Verifier) (*Notification, error) {
+	params, err := parse(body)
+	if err != nil {
+		return nil, err
+	}
+	sha1, err := verify(params, v)
+	if err != nil {
+		return nil, err
+	}
+	// What the signature is made of is not content, and what may have been
+	// added to it, an empty value, does not exist.
+	params = slices.DeleteFunc(params, func(p signer.Param) bool {
+		return p.Key == "sign" || p.Key == "sign_type" || p.Value == ""
+	})
+	if err := unhidden(params); err != nil {
+		return nil, err
+	}
+	n := &Notification{params: params, sha1: sha1}
+	if err := n.transcode(); err != nil {
+		return nil, err
+	}
+	n.params = slices.DeleteFunc(n.params, func(p signer.Param) bool { return p.Value == "null" })
+	if err := n.identify(); err != nil {
+		return nil, err
+	}
+	n.Kind = n.classify()
+	return n, nil
+}
+
+// forms are the texts that a notice may be signed over, the likeliest first:
+// V1, as received; V1 without empty values, because Alipay's pages contradict
+// each other; V2, which the notices of the service market and of life accounts
+// have. Which notice has which was checked on signed captures.
+var forms = [...]signer.Form{
+	signer.WithoutSignType,
+	signer.WithoutSignType | signer.WithoutEmpty,
+	0,
+}
+
+// verify checks the signature over params, which are sorted, and tells whether
+// it was the weak one of sign_type=RSA.
+func verify(params []signer.Param, v *signer.Verifier) (sha1 bool, err error) {
+	var sign, signType string
+	var empty bool
+	size := 0
+	for _, p := range params {
+		size += len(p.Key) + len(p.Value) + len("=&")
+		empty = empty || p.Value == ""
+		switch p.Key {
+		case "sign":
+			sign = p.Value
+		case "sign_type":
+			signType = p.Value
+		}
+	}
+	if v == nil {
+		return false, fmt.Errorf("%w: there is no key to verify with", ErrSignature)
+	}
+	check := v.Verify
+	switch {
+	case signType == "RSA2":
+	case signType == "RSA" && v.AcceptsSHA1():
+		sha1, check = true, v.VerifySHA1
+	case signType == "RSA":
+		return false, fmt.Errorf("%w: RSA, which is SHA1; RSA2 is wanted", ErrSignType)
+	case signType == "":
+		return false, fmt.Errorf("%w: it is missing", ErrSignType)
+	default:
+		return false, fmt.Errorf("%w: it is neither RSA2 nor RSA", ErrSignType)
+	}
+	if sign == "" {
+		return false, fmt.Errorf("%w: sign is missing", ErrNoSignature)
+	}
+	text := make([]byte, 0, size)
+	for _, form := range forms {
+		if form&signer.WithoutEmpty != 0 && !empty {
+			continue
+		}
+		text = signer.AppendText(text[:0], params, form)
+		if err = check(text, sign); err == nil {
+			return sha1, nil
+		}
+	}
+	return false, fmt.Errorf("%w: %w", ErrSignature, err)
+}
+
+// unhidden refuses what a signature cannot tell apart. The signed text of
+// amount=1, app_id=2 is that of a single amount "1&app_id=2", so whoever holds a
+// notice of his own could make fields disappear that must not. Values with a &
+// of their own are common (passback_params): only a field that is acted upon,
+// and in the place where it would have been signed, counts.
+func unhidden(params []signer.Param) error {
+	for i, p := range params {
+		for _, rest, found := strings.Cut(p.Value, "&"); found; _, rest, found = strings.Cut(rest, "&") {
+			key, _, isField := strings.Cut(rest, "=")
+			if isField && key > p.Key && (i+1 == len(params) || key < params[i+1].Key) && decisive(key) {
+				return fmt.Errorf("%w: %s in %s", ErrHidden, key, p.Key)
+			}
+		}
+	}
+	return nil
+}
+
+// decisive tells whether this module acts upon the field.
+func decisive(key string) bool {
+	switch key {
+	case "app_id", "auth_app_id", "seller_id", "seller_email", "charset", "method", "msg_method",
+		"notify_id", "notify_type", "operation_type", "trade_status", "status", "gmt_refund",
+		"out_trade_no", "trade_no", "out_biz_no", "auth_no", "out_order_no", "out_request_no",
+		"operation_id", "refund_fee", "total_amount", "amount":
+		return true
+	}
+	return false
+}

@@ -1,0 +1,62 @@
+package signer_test
+
+import (
+	"fmt"
+
+	"github.com/alirefund/alirefund/signer"
+)
+
+// The console shows keys as one bare line of base64; PEM does as well.
+func Example() {
+	appPrivateKey, alipayPublicKey := bare(pkcs8(appKey())), bare(spki(&alipayKey().PublicKey))
+
+	sign, err := signer.FromPEM(appPrivateKey)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	verify, err := signer.VerifierFromPEM(alipayPublicKey)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("one application's:", signer.Pair(sign, verify) == nil)
+
+	text := signer.AppendText(nil, []signer.Param{
+		{Key: "method", Value: "alipay.trade.refund"},
+		{Key: "app_id", Value: "2021000000000001"},
+		{Key: "sign_type", Value: "RSA2"},
+	}, 0)
+	signature, err := sign.Sign(text)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Printf("%s\nsigned in %d characters\n", text, len(signature))
+
+	fmt.Println(verify.Verify(text, signature)) // Alipay did not sign it
+	// Output:
+	// one application's: true
+	// app_id=2021000000000001&method=alipay.trade.refund&sign_type=RSA2
+	// signed in 344 characters
+	// signer: the signature does not match under any of 1 public keys
+}
+
+func ExampleVerifierFromPEM() {
+	_, err := signer.VerifierFromPEM(bare(pkcs8(appKey())))
+	fmt.Println(err)
+
+	_, err = signer.VerifierFromPEM("/etc/alipay/public-key.pem")
+	fmt.Println(err)
+	// Output:
+	// signer: unusable key: this is a private key, and Alipay's public key is wanted
+	// signer: unusable key: it is neither PEM nor base64 (a stray character, or cut off while copying?)
+}
+
+func ExamplePair() {
+	sign, _ := signer.New(appKey())
+	verify, _ := signer.NewVerifier(&appKey().PublicKey)
+	fmt.Println(signer.Pair(sign, verify))
+	// Output:
+	// signer: this is the application's own public key; Alipay's public key belongs here (console: 查看支付宝公钥)
+}
