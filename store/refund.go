@@ -96,8 +96,11 @@ type Refund struct {
 	// Unanswered lists the sends that no signed answer has ended. Any of them
 	// may have moved the money, or may still.
 	Unanswered []int `json:"unanswered,omitempty"`
-	// Refused: pending, and Alipay refused a send, which fails the refund only
-	// once a query finds nothing.
+	// Answered: since the refund was opened, Alipay answered a send of it. That
+	// nothing was sent is no longer true of the whole.
+	Answered bool `json:"-"`
+	// Refused: pending, and Alipay refused the last send, which fails the refund
+	// only once a query finds nothing.
 	Refused bool `json:"refused,omitempty"`
 	// RefusedRetryable: what Retryable becomes when Refused becomes a failure.
 	RefusedRetryable bool `json:"-"`

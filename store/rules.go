@@ -60,7 +60,8 @@ type Settlement struct {
 // Apply returns the refund with what was learnt, and whether that changed its
 // state. It is monotonic: nothing undoes a success, only a success undoes a
 // failure, and no refusal is a failure while an earlier send is unanswered,
-// because it may be that send's doing.
+// because it may be that send's doing. Only the last send's refusal is one: a
+// late answer to an earlier send says nothing of those that followed.
 func (r Refund) Apply(s Settlement, now time.Time) (Refund, bool) {
 	r = r.Clone()
 	before := r.State
@@ -68,6 +69,10 @@ func (r Refund) Apply(s Settlement, now time.Time) (Refund, bool) {
 	r.learn(s)
 	if s.Source == ByAnswer && s.Token != "" && s.Token == r.Lease.Token {
 		r.Lease = Lease{}
+	}
+	last := s.Attempt == r.Attempts
+	if s.Source == ByAnswer && (s.Ended || s.Finding == Refusal) {
+		r.Answered = true
 	}
 	if s.Source == ByAnswer && (s.Ended || s.Finding == Refusal || s.Finding == NotSent) {
 		r.Unanswered = slices.DeleteFunc(r.Unanswered, func(n int) bool { return n == s.Attempt })
@@ -77,19 +82,19 @@ func (r Refund) Apply(s Settlement, now time.Time) (Refund, bool) {
 		r.settle(Succeeded, s, now)
 	case r.State != Pending:
 		// A settled refund is only corrected by a success.
-	case s.Finding == Refusal && !s.Check && len(r.Unanswered) == 0:
+	case s.Finding == Refusal && last && !s.Check && len(r.Unanswered) == 0:
 		r.settle(Failed, s, now)
 		r.Retryable = s.Retryable
-	case s.Finding == Refusal:
+	case s.Finding == Refusal && last:
 		r.Refused, r.RefusedRetryable = true, s.Retryable
 		r.words(s)
-	case s.Finding == NotFound && r.Refused && s.Attempt == r.Attempts && !r.Lease.Held(now) &&
+	case s.Finding == NotFound && r.Refused && last && !r.Lease.Held(now) &&
 		(s.Conclusive || len(r.Unanswered) == 0):
 		code, subCode, message := r.Code, r.SubCode, r.Message // the refusal's, which it confirms
 		r.settle(Failed, s, now)
 		r.Retryable = r.RefusedRetryable
 		r.Code, r.SubCode, r.Message = code, subCode, message
-	case s.Finding == NotSent && !r.Refused && len(r.Unanswered) == 0:
+	case s.Finding == NotSent && !r.Answered && len(r.Unanswered) == 0:
 		r.settle(Failed, s, now)
 		r.Retryable, r.NotSent = true, true
 	case s.Finding != NotFound:
@@ -174,7 +179,7 @@ func (r *Refund) BeginSend(attempts int, lease time.Duration, now time.Time) Att
 // Reopen makes a failed, retryable refund pending again, as asked for by asked.
 // What the host was told of its former life no longer counts as told.
 func (r *Refund) Reopen(asked Refund, now time.Time) {
-	r.State, r.Retryable, r.NotSent, r.Refused = Pending, false, false, false
+	r.State, r.Retryable, r.NotSent, r.Refused, r.Answered = Pending, false, false, false, false
 	r.Attention, r.Source, r.SettledAt = "", "", time.Time{}
 	r.Code, r.SubCode, r.Message = "", "", ""
 	r.Deliveries = slices.DeleteFunc(r.Deliveries, func(d Delivery) bool { return d.Event != RefundSucceeded })
@@ -268,10 +273,13 @@ func (r *Refund) EndDelivery(event Event, token string, done bool, reason string
 	return true
 }
 
-// Matches tells whether f selects r.
+// Matches tells whether f selects r. A filter without App selects nothing that
+// has one.
 func (f Filter) Matches(r Refund) bool {
+	if f.App != r.App {
+		return false
+	}
 	for _, c := range []struct{ want, got string }{
-		{f.App, r.App},
 		{string(f.Kind), string(r.Kind)},
 		{f.OutTradeNo, r.OutTradeNo},
 		{f.TradeNo, r.TradeNo},

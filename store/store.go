@@ -30,7 +30,9 @@ type Store interface {
 // that share the memory.
 //
 // The tokens fence: the word of an owner whose lease ran out and was given to
-// another has no effect, and held tells it so.
+// another has no effect, and held tells it so. As long as nobody else took it,
+// the owner of a lease that just ran out still owns it: what was done late is
+// done.
 type Claims interface {
 	// Claim takes key for the length of lease. It returns a token if the caller
 	// now owns it; done if key is completed; neither if somebody else owns it.

@@ -1,0 +1,195 @@
+package alirefund
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/alirefund/alirefund/gateway"
+	"github.com/alirefund/alirefund/money"
+	"github.com/alirefund/alirefund/notify"
+	"github.com/alirefund/alirefund/signer"
+	"github.com/alirefund/alirefund/store"
+)
+
+// Config is what [New] needs: App, Store, and usually the hooks. It is copied.
+type Config struct {
+	App   App
+	Store store.Store
+
+	// Gateway is the URL of Alipay's gateway; default gateway.Production.
+	Gateway string
+	// HTTPClient makes the calls to it. It must not repeat requests by itself.
+	// Default: a client of the module's own.
+	HTTPClient *http.Client
+	// Timeout bounds one call to Alipay; default 15 s.
+	Timeout time.Duration
+	// HookTimeout bounds the context that a hook gets; default 10 s.
+	HookTimeout time.Duration
+
+	// OrderTotal tells what an order, or a red packet, was paid with, so that
+	// its refunds never exceed it together. Not known means no limit of ours,
+	// only Alipay's; an error refuses the refund before anything is recorded.
+	// nil: no total is known.
+	OrderTotal func(ctx context.Context, o Order) (total money.Amount, known bool, err error)
+	// AppAuthToken returns the current token of a merchant that an ISV's
+	// application acts for. Tokens are never stored, so that an unresolved
+	// refund of such a merchant can only be asked about with it after a restart.
+	AppAuthToken func(ctx context.Context, merchant string) (string, error)
+
+	// The hooks. Each is called at least once for each of its events, and not
+	// again after it returned nil. An error or a panic is recorded, and the
+	// event delivered again with the next repeat, look-up or notification of the
+	// refund. None changes the refund's own answer. nil: the event is dropped.
+	OnRefundSucceeded func(ctx context.Context, e RefundSucceeded) error
+	// OnRefundFailed: Alipay refused definitely, and nothing moved.
+	OnRefundFailed func(ctx context.Context, e RefundFailed) error
+	// OnRefundUnresolved: nobody knows, and waiting will not tell.
+	OnRefundUnresolved func(ctx context.Context, e RefundUnresolved) error
+	// OnNotification gets every genuine notification at [Module.MountNotify]
+	// that is no refund: payments, closed trades, messages. Without it they are
+	// not acknowledged, and Alipay repeats them.
+	OnNotification func(ctx context.Context, n *notify.Notification) error
+
+	// Logger; default: text to standard error. It is given no key, token,
+	// signature, body or buyer.
+	Logger *slog.Logger
+}
+
+// App is one application of Alipay's open platform.
+type App struct {
+	ID       string           // app_id
+	Signer   *signer.Signer   // the application's private key
+	Verifier *signer.Verifier // Alipay's public keys, not the application's
+	// NotifyURL is where red-packet refunds are notified: the public address of
+	// [Module.MountNotify], without a query. Optional.
+	NotifyURL string
+	// NotifyURLs lists what a request's notify_url may be besides NotifyURL.
+	NotifyURLs []string
+	// SellerIDs are the accepted values of a notification's seller_id; none
+	// accepts every seller of the application.
+	SellerIDs []string
+}
+
+// Order is an order, or a red packet, that a refund is taken from.
+type Order struct {
+	Kind       store.Kind
+	Merchant   string
+	OutTradeNo string // of a trade
+	AuthNo     string // of a red packet
+}
+
+// ConfigError is one thing that is wrong with a [Config].
+type ConfigError struct {
+	Field   string // such as App.NotifyURL
+	Problem string
+	Err     error // the cause, or nil
+}
+
+func (e *ConfigError) Error() string { return "alirefund: Config." + e.Field + ": " + e.Problem }
+
+// Unwrap returns the cause.
+func (e *ConfigError) Unwrap() error { return e.Err }
+
+const (
+	defaultHookTimeout = 10 * time.Second
+	maxURL             = 256
+)
+
+// check returns every problem at once, and the configuration with its defaults.
+func (c Config) check() (Config, error) {
+	var errs []error
+	wrong := func(field, problem string, err error) {
+		errs = append(errs, &ConfigError{Field: field, Problem: problem, Err: err})
+	}
+	if !isAppID(c.App.ID) {
+		wrong("App.ID", "wants the application's app_id, up to 32 letters and digits", nil)
+	}
+	if c.App.Signer == nil {
+		wrong("App.Signer", "is required: signer.FromPEM(the application's private key)", nil)
+	}
+	if c.App.Verifier == nil {
+		wrong("App.Verifier", "is required: signer.VerifierFromPEM(Alipay's public key)", nil)
+	}
+	if c.App.Signer != nil && c.App.Verifier != nil {
+		if err := signer.Pair(c.App.Signer, c.App.Verifier); err != nil {
+			wrong("App.Verifier", err.Error(), err)
+		}
+	}
+	for i, u := range append([]string{c.App.NotifyURL}, c.App.NotifyURLs...) {
+		field := "App.NotifyURL"
+		if i > 0 {
+			field = fmt.Sprintf("App.NotifyURLs[%d]", i-1)
+		}
+		if problem := notifyURLProblem(u); problem != "" && (u != "" || i > 0) {
+			wrong(field, problem, nil)
+		}
+	}
+	if slices.Contains(c.App.SellerIDs, "") {
+		wrong("App.SellerIDs", "holds an empty text", nil)
+	}
+	if c.Store == nil {
+		wrong("Store", "is required: store.NewMemory for one process", nil)
+	}
+	if c.Timeout < 0 {
+		wrong("Timeout", "is negative", nil)
+	}
+	if c.HookTimeout < 0 {
+		wrong("HookTimeout", "is negative", nil)
+	}
+	if u, err := url.Parse(c.Gateway); c.Gateway != "" && (err != nil || u.Host == "" || u.RawQuery != "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http") {
+		wrong("Gateway", "wants the form https://host/gateway.do, without a query", nil)
+	}
+	if len(errs) > 0 {
+		return c, errors.Join(errs...)
+	}
+	c.App.NotifyURLs = slices.Clone(c.App.NotifyURLs)
+	c.App.SellerIDs = slices.Clone(c.App.SellerIDs)
+	if c.Gateway == "" {
+		c.Gateway = gateway.Production
+	}
+	if c.Timeout == 0 {
+		c.Timeout = gateway.DefaultTimeout
+	}
+	if c.HookTimeout == 0 {
+		c.HookTimeout = defaultHookTimeout
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
+	}
+	return c, nil
+}
+
+func isAppID(id string) bool {
+	return id != "" && len(id) <= 32 && strings.IndexFunc(id, func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+	}) < 0
+}
+
+// notifyURLProblem says what is wrong with an address for notifications. A
+// query would be mixed into what Alipay signs by some servers and frameworks.
+func notifyURLProblem(text string) string {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil:
+		return "wants the form https://host/path"
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return "must have no query and no fragment"
+	case len(text) > maxURL:
+		return "is longer than 256 characters"
+	}
+	return ""
+}
+
+// allowsNotifyURL tells whether callbacks may go to an address that a request
+// names. Where callbacks go is the host's to say.
+func (a App) allowsNotifyURL(u string) bool {
+	return u == a.NotifyURL || slices.Contains(a.NotifyURLs, u)
+}

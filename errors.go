@@ -1,0 +1,94 @@
+package alirefund
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/alirefund/alirefund/money"
+	"github.com/alirefund/alirefund/store"
+)
+
+// The conditions that [Module.Refund] and its like end in, besides success.
+var (
+	// ErrUnresolved: nobody knows yet whether the money moved. Ask again, with
+	// [Module.Get] or by repeating the same request; never with a new number.
+	ErrUnresolved = errors.New("alirefund: unresolved: the refund may have happened; keep its number and ask again")
+	// ErrNothingSent: nothing was sent to Alipay. Repeat the same request.
+	ErrNothingSent = errors.New("alirefund: nothing was sent; repeat the same request")
+)
+
+// UnresolvedError is [ErrUnresolved] with the refund.
+type UnresolvedError struct {
+	Refund     store.Refund
+	InProgress bool // another call is sending it at this moment
+}
+
+func (e *UnresolvedError) Error() string { return ErrUnresolved.Error() }
+
+// Unwrap returns [ErrUnresolved].
+func (e *UnresolvedError) Unwrap() error { return ErrUnresolved }
+
+// RefusedError is Alipay's definite refusal: nothing moved.
+type RefusedError struct{ Refund store.Refund }
+
+func (e *RefusedError) Error() string {
+	return strings.TrimRight("alirefund: Alipay refused the refund: "+e.Refund.Code+" "+e.Refund.SubCode+" "+e.Refund.Message, " ")
+}
+
+// ConflictError: the request number belongs to a refund of other content.
+type ConflictError struct {
+	Refund  store.Refund // the recorded one
+	Differs []string     // the fields that differ
+}
+
+func (e *ConflictError) Error() string {
+	return "alirefund: the request number was used for another refund; these differ: " + strings.Join(e.Differs, ", ")
+}
+
+// LimitError: the order has not that much left to refund.
+type LimitError struct {
+	Amount, Left, Total money.Amount
+}
+
+func (e *LimitError) Error() string {
+	return fmt.Sprintf("alirefund: %s is more than the %s that are left of the order's %s", e.Amount, e.Left, e.Total)
+}
+
+// ValidationError lists every field of a request that is wrong.
+type ValidationError struct{ Fields []FieldError }
+
+func (e *ValidationError) Error() string {
+	texts := make([]string, len(e.Fields))
+	for i, f := range e.Fields {
+		texts[i] = f.Detail.En
+	}
+	return "alirefund: invalid request: " + strings.Join(texts, "; ")
+}
+
+// FieldError is one wrong field.
+type FieldError struct {
+	Pointer string // RFC 6901, as the caller wrote the field: /refundAmount
+	Rule    string // such as required, max, amount, type
+	Detail  Text
+}
+
+// Text is a sentence for people in both languages of this module.
+type Text struct{ En, Zh string }
+
+func (t Text) in(zh bool) string {
+	if zh {
+		return t.Zh
+	}
+	return t.En
+}
+
+// errStore: the store failed where nothing else is at stake.
+var errStore = errors.New("alirefund: the store failed")
+
+func storeFailed(err error) error { return fmt.Errorf("%w: %w", errStore, err) }
+
+// nothingSent wraps a cause with [ErrNothingSent].
+func nothingSent(what string, err error) error {
+	return fmt.Errorf("%w: %s: %w", ErrNothingSent, what, err)
+}

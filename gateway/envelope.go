@@ -1,0 +1,143 @@
+package gateway
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// errEnvelope is what is wrong with an answer that is no envelope of Alipay's.
+var errEnvelope = errors.New("not an answer of the gateway")
+
+// envelope is an answer cut at its top level, nothing interpreted. The signed
+// text is exactly the bytes of node.
+type envelope struct {
+	node, sign []byte // raw JSON values; nil if absent
+}
+
+// cut finds the response node of method, or error_response in its place, and
+// the signature. An answer that holds any of them twice, or both nodes, is
+// refused: decoders disagree on which one counts.
+func cut(answer []byte, method string) (envelope, error) {
+	var e envelope
+	var certificate []byte
+	var twice error
+	end, err := eachField(answer, func(key, value []byte) {
+		var place *[]byte
+		switch {
+		case bytes.ContainsRune(key, '\\'):
+			twice = fmt.Errorf("%w: an escaped key", errEnvelope)
+			return
+		case string(key) == "sign":
+			place = &e.sign
+		case string(key) == "alipay_cert_sn":
+			place = &certificate
+		case string(key) == "error_response", isNode(key, method):
+			place = &e.node
+		default:
+			return
+		}
+		if *place != nil {
+			twice = fmt.Errorf("%w: %s stands twice", errEnvelope, key)
+		}
+		*place = value
+	})
+	switch {
+	case err != nil:
+		return e, err
+	case twice != nil:
+		return e, twice
+	case len(bytes.TrimSpace(answer[end:])) > 0:
+		return e, fmt.Errorf("%w: something follows it", errEnvelope)
+	case e.node == nil:
+		return e, fmt.Errorf("%w: it has no response node", errEnvelope)
+	}
+	return e, nil
+}
+
+// isNode compares key with method's dots as underscores and "_response".
+func isNode(key []byte, method string) bool {
+	const suffix = "_response"
+	if len(key) != len(method)+len(suffix) || string(key[len(method):]) != suffix {
+		return false
+	}
+	for i := range len(method) {
+		c := method[i]
+		if c == '.' {
+			c = '_'
+		}
+		if key[i] != c {
+			return false
+		}
+	}
+	return true
+}
+
+// open verifies an answer and reads its head.
+func (c *Client) open(reply Reply, answer []byte) (Reply, error) {
+	e, err := cut(answer, reply.Method)
+	if err != nil {
+		return reply, fmt.Errorf("gateway: %s: %w: %w", reply.Method, ErrNoAnswer, err)
+	}
+	if sign := text(e.sign); sign != "" {
+		reply.Signed = c.verifier.Verify(e.node, sign) == nil
+	}
+	switch {
+	case e.node[0] == '"':
+		return reply, fmt.Errorf("gateway: %s: %w: the response node is encrypted, and this client has no key to decrypt it", reply.Method, ErrNoAnswer)
+	case e.node[0] != '{' || !json.Valid(e.node):
+		return reply, fmt.Errorf("gateway: %s: %w: the response node is no JSON object", reply.Method, ErrNoAnswer)
+	}
+	if reply.Signed {
+		reply.Node = e.node
+	}
+	// The code of an unsigned answer is read to be shown. It proves nothing.
+	_, _ = eachField(e.node, func(key, value []byte) {
+		switch string(key) {
+		case "code":
+			reply.Code = printable(text(value))
+		case "msg":
+			reply.Msg = printable(text(value))
+		case "sub_code":
+			reply.SubCode = printable(text(value))
+		case "sub_msg":
+			reply.SubMsg = printable(withoutEcho(text(value)))
+		}
+	})
+	switch {
+	case reply.Code == "10000" && reply.Signed:
+		return reply, nil
+	case reply.Code == "10000" || reply.Code == "":
+		if reply.Signed {
+			return reply, fmt.Errorf("gateway: %s: %w: it has no code", reply.Method, ErrNoAnswer)
+		}
+		return reply, fmt.Errorf("gateway: %s: %w", reply.Method, ErrUnverified)
+	}
+	return reply, &Error{
+		Method: reply.Method, Code: reply.Code, Msg: reply.Msg, SubCode: reply.SubCode, SubMsg: reply.SubMsg,
+		TraceID: reply.TraceID, Signed: reply.Signed,
+	}
+}
+
+// Text returns a top-level field of the verified node as text, numbers as they
+// are written; "" if it is absent, null, empty or no scalar, and always if the
+// answer was not signed.
+func (r Reply) Text(name string) string {
+	var found string
+	if r.Signed {
+		_, _ = eachField(r.Node, func(key, value []byte) {
+			if string(key) == name {
+				found = text(value)
+			}
+		})
+	}
+	return found
+}
+
+// shortSubCode drops what stands before the last point: the same condition
+// comes as ACQ.SYSTEM_ERROR, AQC.SYSTEM_ERROR and aop.ACQ.SYSTEM_ERROR.
+func shortSubCode(code string) string {
+	return code[strings.LastIndexByte(code, '.')+1:]
+}

@@ -1,0 +1,23 @@
+package gateway
+
+import "time"
+
+// What the tests of this package reach into.
+
+// Cut returns the raw response node and signature of an answer.
+func Cut(answer []byte, method string) (node, sign []byte, err error) {
+	e, err := cut(answer, method)
+	return e.node, e.sign, err
+}
+
+func AppendEscaped(dst []byte, text string) []byte { return appendEscaped(dst, text) }
+
+func (c *Client) Encode(method string, content []byte, o Options, now time.Time) (query, form string, err error) {
+	return c.encode(method, content, o, now)
+}
+
+func (c *Client) Open(method string, answer []byte) (Reply, error) {
+	return c.open(Reply{Method: method}, answer)
+}
+
+func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }

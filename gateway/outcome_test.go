@@ -1,0 +1,392 @@
+package gateway_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/alirefund/alirefund/gateway"
+)
+
+// What Alipay's documents say of each code, in lists of their own: the error
+// table of alipay.trade.refund (opendocs), the support pages of the red packet
+// interfaces, and the gateway's common codes.
+var (
+	allCodes = []string{
+		"10000", "10003", "20000", "20001", "40001", "40002", "40003", "40004", "40005", "40006",
+		"", "0", "1000", "10001", "30000", "40000", "40007", "50000", "success",
+	}
+	neverExecuted = strings.Fields("20001 40001 40002 40003 40005 40006")
+
+	unknownCodes = strings.Fields("SYSTEM_ERROR unknow-error")
+
+	tradeMendable = strings.Fields("REFUND_CHARGE_ERROR SELLER_BALANCE_NOT_ENOUGH REFUND_ACCOUNT_NOT_EXIST REFUNDALLOC_UNAUTH_LIMIT")
+	tradeFinal    = strings.Fields(`REASON_TRADE_BEEN_FREEZEN REASON_TRADE_REFUND_FEE_ERR REFUND_AMT_NOT_EQUAL_TOTAL
+		REFUND_FEE_ERROR TRADE_HAS_FINISHED TRADE_NOT_EXIST TRADE_STATUS_ERROR REASON_TRADE_STATUS_INVALID TRADE_NOT_ALLOW_REFUND
+		USER_NOT_MATCH_ERR NOT_ALLOW_PARTIAL_REFUND ONLINE_TRADE_VOUCHER_NOT_ALLOW_REFUND BUYER_ENABLE_STATUS_FORBID BUYER_ERROR
+		BUYER_NOT_EXIST CUSTOMER_VALIDATE_ERROR INVALID_PARAMETER CURRENCY_NOT_SUPPORT ENTERPRISE_PAY_BIZ_ERROR
+		OVERDRAFT_AGREEMENT_NOT_MATCH OVERDRAFT_ASSIGN_ACCOUNT_INVALID ALLOC_AMOUNT_VALIDATE_ERROR
+		REFUND_ROYALTY_PAYEE_ACCOUNT_NOT_EXIST TRADE_SETTLE_ERROR`)
+	tradeSpecial = strings.Fields("TRADE_HAS_CLOSE DISCORDANT_REPEAT_REQUEST")
+
+	couponMendable = strings.Fields("ACCESS_FORBIDDEN HAS_NO_PRIVILEGE")
+	couponFinal    = strings.Fields("MONEY_NOT_ENOUGH ILLEGAL_ARGUMENT AUTH_ORDER_NOT_EXIST ENTERPRISE_PAY_BIZ_ERROR")
+	couponSpecial  = strings.Fields("UNIQUE_VIOLATION AUTH_OPERATION_NOT_EXIST")
+
+	otherCodes = []string{
+		"", "NEW_ERROR", "TRADE_NOT_EXIST_2", "trade_not_exist", "XTRADE_NOT_EXIST", "*", "SYSTEM_ERROR_RETRY", "XSYSTEM_ERROR",
+		"unknow-error-2", "invalid-signature", "invalid-app-id", "missing-method", "insufficient-isv-permissions",
+		"invalid-auth-token", "REASON_ILLEGAL_STATUS", "TRADE_CANCEL_TIME_OUT", "CANCEL_NOT_ALLOWED",
+	}
+	prefixes = []string{"", "ACQ.", "AQC.", "aop.ACQ.", "isp.", "isv."}
+)
+
+// allSubCodes are the ones above and whatever the table names besides.
+func allSubCodes() []string {
+	all := slices.Concat(unknownCodes, tradeMendable, tradeFinal, tradeSpecial, couponMendable, couponFinal, couponSpecial, otherCodes)
+	for _, row := range gateway.Table() {
+		for _, code := range row.SubCodes {
+			all = append(all, strings.Trim(code, "*"))
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// expected is the table over again, in the order in which a person would ask.
+func expected(call gateway.Call, transport gateway.Transport, code, sub string, proof gateway.Proof) gateway.Verdict {
+	var (
+		unresolved = gateway.Verdict{}
+		attention  = gateway.Verdict{Attention: true}
+		ended      = gateway.Verdict{Ended: true}
+		in         = func(list []string) bool { return slices.Contains(list, sub) }
+		asks       = call == gateway.RefundQueryCall || call == gateway.CouponQueryCall
+	)
+	switch transport {
+	case gateway.NothingSent:
+		return gateway.Verdict{Outcome: gateway.NotSent}
+	case gateway.NoAnswer:
+		return unresolved
+	case gateway.Unverified:
+		return attention
+	}
+	if code == "20000" || strings.Contains(sub, "SYSTEM_ERROR") || strings.Contains(sub, "unknow-error") {
+		return unresolved
+	}
+	if slices.Contains(neverExecuted, code) {
+		switch {
+		case !asks:
+			return gateway.Verdict{Outcome: gateway.FailedRetryable}
+		case code == "40005":
+			return unresolved
+		}
+		return attention
+	}
+	if code == "10000" {
+		switch {
+		case proof == gateway.Moved:
+			return gateway.Verdict{Outcome: gateway.Succeeded}
+		case proof == gateway.Mismatch:
+			return attention
+		case call == gateway.TradeRefundCall:
+			return ended
+		case call == gateway.RefundQueryCall && proof == gateway.Nothing:
+			return gateway.Verdict{Outcome: gateway.NotFound}
+		}
+		return unresolved
+	}
+	if code != "40004" {
+		return unresolved
+	}
+	switch call {
+	case gateway.TradeRefundCall:
+		switch {
+		case in(tradeMendable):
+			return gateway.Verdict{Outcome: gateway.FailedRetryable}
+		case in(tradeFinal):
+			return gateway.Verdict{Outcome: gateway.Failed}
+		case sub == "TRADE_HAS_CLOSE":
+			return gateway.Verdict{Outcome: gateway.Failed, Check: true}
+		case sub == "DISCORDANT_REPEAT_REQUEST":
+			return gateway.Verdict{Ended: true, Attention: true}
+		}
+	case gateway.CouponRefundCall:
+		switch {
+		case in(couponMendable):
+			return gateway.Verdict{Outcome: gateway.FailedRetryable}
+		case in(couponFinal):
+			return gateway.Verdict{Outcome: gateway.Failed}
+		case sub == "UNIQUE_VIOLATION":
+			return ended
+		}
+	case gateway.RefundQueryCall:
+		if sub == "TRADE_NOT_EXIST" {
+			return gateway.Verdict{Outcome: gateway.NotFound}
+		}
+	case gateway.CouponQueryCall:
+		if sub == "AUTH_OPERATION_NOT_EXIST" || sub == "AUTH_ORDER_NOT_EXIST" {
+			return gateway.Verdict{Outcome: gateway.NotFound}
+		}
+	}
+	return unresolved
+}
+
+// asked is what the calls of the walk are made for, and proven one node of each
+// call for each proof that its Judge function can come to.
+var (
+	asked  = gateway.Want{OutTradeNo: "T1", AuthNo: "A1", OutRequestNo: "R1", Amount: 100}
+	proven = map[gateway.Call]map[gateway.Proof]string{
+		gateway.TradeRefundCall: {
+			gateway.Moved:    `"out_trade_no":"T1","fund_change":"Y"`,
+			gateway.Unclear:  `"out_trade_no":"T1","fund_change":"N"`,
+			gateway.Mismatch: `"out_trade_no":"T2","fund_change":"Y"`,
+		},
+		gateway.CouponRefundCall: {
+			gateway.Moved:    `"auth_no":"A1","out_request_no":"R1","amount":"1.00","status":"SUCCESS"`,
+			gateway.Unclear:  `"auth_no":"A1","out_request_no":"R1","amount":"1.00","status":"INIT"`,
+			gateway.Mismatch: `"auth_no":"A2","out_request_no":"R1","amount":"1.00","status":"SUCCESS"`,
+		},
+		gateway.RefundQueryCall: {
+			gateway.Moved:    `"out_trade_no":"T1","out_request_no":"R1","refund_amount":"1.00","refund_status":"REFUND_SUCCESS"`,
+			gateway.Unclear:  `"out_trade_no":"T1","out_request_no":"R1","refund_amount":"1.00"`,
+			gateway.Mismatch: `"out_trade_no":"T1","out_request_no":"R1","refund_amount":"2.00","refund_status":"REFUND_SUCCESS"`,
+			gateway.Nothing:  `"msg":"Success"`,
+		},
+		gateway.CouponQueryCall: {
+			gateway.Moved:    `"auth_no":"A1","out_request_no":"R1","amount":"1.00","status":"SUCCESS","operation_type":"REFUND"`,
+			gateway.Unclear:  `"auth_no":"A1","out_request_no":"R1","amount":"1.00","status":"CLOSED","operation_type":"REFUND"`,
+			gateway.Mismatch: `"auth_no":"A1","out_request_no":"R1","amount":"1.00","status":"SUCCESS","operation_type":"PAY"`,
+		},
+	}
+	judges = map[gateway.Call]func(gateway.Reply, error, gateway.Want) gateway.Verdict{
+		gateway.TradeRefundCall:  gateway.JudgeTradeRefund,
+		gateway.CouponRefundCall: gateway.JudgeCouponRefund,
+		gateway.RefundQueryCall:  gateway.JudgeRefundQuery,
+		gateway.CouponQueryCall:  gateway.JudgeCouponQuery,
+	}
+	transports = []gateway.Transport{gateway.NothingSent, gateway.NoAnswer, gateway.Unverified, gateway.SignedAnswer}
+)
+
+// came is the reply and the error of a call that fared so.
+func came(transport gateway.Transport, code, sub, fields string) (gateway.Reply, error) {
+	reply := gateway.Reply{Code: code, SubCode: sub, Signed: transport == gateway.SignedAnswer}
+	if reply.Signed {
+		reply.Node = fmt.Appendf(nil, `{"code":"%s","sub_code":"%s",%s}`, code, sub, fields)
+	}
+	switch {
+	case transport == gateway.NothingSent:
+		return reply, fmt.Errorf("call: %w: refused", gateway.ErrNotSent)
+	case transport == gateway.NoAnswer || reply.Signed && code == "":
+		return reply, fmt.Errorf("call: %w: timeout", gateway.ErrNoAnswer)
+	case transport == gateway.Unverified && (code == "10000" || code == ""):
+		return reply, fmt.Errorf("call: %w", gateway.ErrUnverified)
+	case code == "10000":
+		return reply, nil
+	}
+	return reply, &gateway.Error{Code: code, SubCode: sub, Signed: reply.Signed}
+}
+
+// Every combination of call, transport, code, sub_code with each of its
+// prefixes, and proof.
+func TestOutcomes(t *testing.T) {
+	walked := 0
+	for call, nodes := range proven {
+		for _, transport := range transports {
+			for _, code := range allCodes {
+				for _, sub := range allSubCodes() {
+					for _, prefix := range prefixes {
+						for proof, fields := range nodes {
+							reply, err := came(transport, code, prefix+sub, fields)
+							got, want := judges[call](reply, err, asked), expected(call, transport, code, sub, proof)
+							if code == "" && transport == gateway.SignedAnswer {
+								want = gateway.Verdict{} // an answer without a code is none
+							}
+							if got != want {
+								t.Errorf("%v, %v, %q, %q, %v: %+v, want %+v", call, transport, code, prefix+sub, proof, got, want)
+							}
+							checkInvariants(t, got, transport, code, sub, proof)
+							walked++
+						}
+					}
+					// The table alone, also for proofs that this call never comes to.
+					for _, proof := range []gateway.Proof{gateway.Unclear, gateway.Moved, gateway.Nothing, gateway.Mismatch} {
+						got := gateway.Judge(gateway.Facts{Call: call, Transport: transport, Code: code, SubCode: sub, Proof: proof})
+						if want := expected(call, transport, code, sub, proof); got != want {
+							t.Errorf("%v, %v, %q, %q, %v: %+v, want %+v", call, transport, code, sub, proof, got, want)
+						}
+					}
+				}
+			}
+		}
+	}
+	t.Logf("%d combinations", walked)
+}
+
+// checkInvariants are the sentences that must be true of any table.
+func checkInvariants(t *testing.T, got gateway.Verdict, transport gateway.Transport, code, sub string, proof gateway.Proof) {
+	t.Helper()
+	failed := got.Outcome == gateway.Failed || got.Outcome == gateway.FailedRetryable
+	for _, rule := range []struct {
+		broken bool
+		says   string
+	}{
+		{transport != gateway.SignedAnswer && got.Outcome != gateway.Unresolved && got.Outcome != gateway.NotSent, "nothing unsigned proves anything"},
+		{(got.Outcome == gateway.NotSent) != (transport == gateway.NothingSent), "not sent is what did not leave"},
+		{got.Outcome == gateway.Succeeded && (proof != gateway.Moved || code != "10000"), "only what moved succeeds"},
+		{got.Outcome == gateway.NotFound && proof != gateway.Nothing && code == "10000", "only an answer without details finds nothing"},
+		{failed && (code == "20000" || code == "10000" || code == "10003"), "an accepted or unknown call does not fail"},
+		{failed && (strings.Contains(sub, "SYSTEM_ERROR") || strings.Contains(sub, "unknow-error")), "what Alipay does not know does not fail"},
+		{got.Outcome != gateway.Unresolved && code == "40004" && transport == gateway.SignedAnswer && slices.Contains(otherCodes, sub), "an unknown sub_code is unresolved"},
+		{got.Ended && got.Outcome != gateway.Unresolved, "Ended belongs to unresolved"},
+		{got.Check && !failed, "Check belongs to failed"},
+	} {
+		if rule.broken {
+			t.Errorf("%v, %q, %q, %v: %+v: %s", transport, code, sub, proof, got, rule.says)
+		}
+	}
+}
+
+// A verdict of the table itself, for facts that no Judge function makes.
+func TestJudgeOfNoFacts(t *testing.T) {
+	for _, f := range []gateway.Facts{
+		{},
+		{Call: gateway.TradeRefundCall},
+		{Call: gateway.TradeRefundCall, Transport: gateway.SignedAnswer},
+		{Transport: gateway.SignedAnswer, Code: "10000", Proof: gateway.Moved},
+		{Call: gateway.Call(99), Transport: gateway.SignedAnswer, Code: "10000", Proof: gateway.Moved},
+		{Call: gateway.TradeRefundCall, Transport: gateway.Transport(99), Code: "10000", Proof: gateway.Moved},
+	} {
+		if got := gateway.Judge(f); got != (gateway.Verdict{}) {
+			t.Errorf("%+v: %+v", f, got)
+		}
+	}
+}
+
+// No row of the table is dead, and each says why.
+func TestTableRows(t *testing.T) {
+	rows := gateway.Table()
+	for i, row := range rows {
+		if row.Why == "" {
+			t.Errorf("row %d does not say why", i)
+		}
+		f := gateway.Facts{Transport: row.Transport, Call: gateway.TradeRefundCall}
+		if len(row.Calls) > 0 {
+			f.Call = row.Calls[0]
+		}
+		if len(row.Proofs) > 0 {
+			f.Proof = row.Proofs[0]
+		}
+		for _, code := range append(row.Codes, "40004")[:max(1, len(row.Codes))] {
+			for _, sub := range append(row.SubCodes, "")[:max(1, len(row.SubCodes))] {
+				f.Code, f.SubCode = code, strings.Trim(sub, "*")
+				if got := gateway.Judge(f); got != row.Verdict {
+					t.Errorf("row %d is hidden by another for %+v: %+v", i, f, got)
+				}
+			}
+		}
+	}
+}
+
+// Judge functions against nodes as they might come.
+func TestJudge(t *testing.T) {
+	var (
+		moved     = gateway.Verdict{Outcome: gateway.Succeeded}
+		notFound  = gateway.Verdict{Outcome: gateway.NotFound}
+		ended     = gateway.Verdict{Ended: true}
+		attention = gateway.Verdict{Attention: true}
+		nothing   = gateway.Verdict{}
+		unknown   = gateway.Want{OutTradeNo: "T1", AuthNo: "A1", OutRequestNo: "R1"} // its amount is not known
+	)
+	for _, c := range []struct {
+		call   gateway.Call
+		what   string
+		fields string
+		want   gateway.Want
+		expect gateway.Verdict
+	}{
+		{gateway.TradeRefundCall, "no order in it", `"fund_change":"Y"`, asked, moved},
+		{gateway.TradeRefundCall, "order as a number", `"fund_change":"Y","out_trade_no":1`, gateway.Want{OutTradeNo: "1"}, moved},
+		{gateway.TradeRefundCall, "cumulative refund_fee", `"fund_change":"Y","out_trade_no":"T1","refund_fee":9.5`, asked, moved},
+		{gateway.TradeRefundCall, "lower case", `"fund_change":"y"`, asked, ended},
+		{gateway.TradeRefundCall, "a truth value", `"fund_change":true`, asked, ended},
+		{gateway.TradeRefundCall, "no fund_change", `"out_trade_no":"T1","refund_fee":"1.00"`, asked, ended},
+		{gateway.TradeRefundCall, "order in other letters", `"fund_change":"Y","out_trade_no":"t1"`, asked, attention},
+		{gateway.TradeRefundCall, "N for another order", `"fund_change":"N","out_trade_no":"T2"`, asked, attention},
+
+		{gateway.CouponRefundCall, "amount as a number", `"status":"SUCCESS","auth_no":"A1","out_request_no":"R1","amount":1`, asked, moved},
+		{gateway.CouponRefundCall, "status alone", `"status":"SUCCESS"`, asked, moved},
+		{gateway.CouponRefundCall, "amount not known to us", `"status":"SUCCESS","amount":"7.00"`, unknown, moved},
+		{gateway.CouponRefundCall, "other amount", `"status":"SUCCESS","amount":"1.01"`, asked, attention},
+		{gateway.CouponRefundCall, "other number", `"status":"SUCCESS","out_request_no":"R2"`, asked, attention},
+		{gateway.CouponRefundCall, "other red packet", `"status":"SUCCESS","auth_no":"A2"`, asked, attention},
+		{gateway.CouponRefundCall, "INIT", `"status":"INIT","auth_no":"A1"`, asked, nothing},
+		{gateway.CouponRefundCall, "CLOSED", `"status":"CLOSED","auth_no":"A1"`, asked, nothing},
+		{gateway.CouponRefundCall, "no status", `"auth_no":"A1"`, asked, nothing},
+
+		{gateway.RefundQueryCall, "amount as a number", `"refund_status":"REFUND_SUCCESS","out_trade_no":"T1","out_request_no":"R1","refund_amount":1.0`, asked, moved},
+		{gateway.RefundQueryCall, "amount not known to us", `"refund_status":"REFUND_SUCCESS","out_trade_no":"T1","out_request_no":"R1","refund_amount":"7.00"`, unknown, moved},
+		{gateway.RefundQueryCall, "empty", `"out_trade_no":"T1"`, asked, notFound},
+		{gateway.RefundQueryCall, "empty, all null", `"refund_status":null,"refund_amount":"","out_request_no":null`, asked, notFound},
+		{gateway.RefundQueryCall, "empty, of another order", `"out_trade_no":"T2"`, asked, attention},
+		{gateway.RefundQueryCall, "empty, of another number", `"out_trade_no":"T1","out_request_no":"R2"`, asked, attention},
+		{gateway.RefundQueryCall, "without status, as in 2019", `"out_trade_no":"T1","out_request_no":"R1","refund_amount":"1.00"`, asked, nothing},
+		{gateway.RefundQueryCall, "in progress", `"refund_status":"REFUND_PROCESSING","out_trade_no":"T1","out_request_no":"R1","refund_amount":"1.00"`, asked, nothing},
+		{gateway.RefundQueryCall, "failed, says a status", `"refund_status":"REFUND_FAIL","out_trade_no":"T1","out_request_no":"R1","refund_amount":"1.00"`, asked, nothing},
+		{gateway.RefundQueryCall, "other order", `"refund_status":"REFUND_SUCCESS","out_trade_no":"T2","out_request_no":"R1","refund_amount":"1.00"`, asked, attention},
+		{gateway.RefundQueryCall, "other number", `"refund_status":"REFUND_SUCCESS","out_trade_no":"T1","out_request_no":"r1","refund_amount":"1.00"`, asked, attention},
+		{gateway.RefundQueryCall, "other amount", `"refund_status":"REFUND_SUCCESS","out_trade_no":"T1","out_request_no":"R1","refund_amount":"1.01"`, asked, attention},
+		{gateway.RefundQueryCall, "no order", `"refund_status":"REFUND_SUCCESS","out_request_no":"R1","refund_amount":"1.00"`, asked, attention},
+		{gateway.RefundQueryCall, "no number", `"refund_status":"REFUND_SUCCESS","out_trade_no":"T1","refund_amount":"1.00"`, asked, attention},
+		{gateway.RefundQueryCall, "no amount", `"refund_status":"REFUND_SUCCESS","out_trade_no":"T1","out_request_no":"R1"`, asked, attention},
+		{gateway.RefundQueryCall, "an amount that is none", `"refund_status":"REFUND_SUCCESS","out_trade_no":"T1","out_request_no":"R1","refund_amount":"1e0"`, asked, attention},
+
+		{gateway.CouponQueryCall, "amount as a number", `"operation_type":"REFUND","status":"SUCCESS","auth_no":"A1","out_request_no":"R1","amount":1.00`, asked, moved},
+		{gateway.CouponQueryCall, "amount not known to us", `"operation_type":"REFUND","status":"SUCCESS","auth_no":"A1","out_request_no":"R1"`, unknown, moved},
+		{gateway.CouponQueryCall, "empty", `"msg":"Success"`, asked, nothing},
+		{gateway.CouponQueryCall, "PAY", `"operation_type":"PAY","status":"SUCCESS","auth_no":"A1","out_request_no":"R1","amount":"1.00"`, asked, attention},
+		{gateway.CouponQueryCall, "no operation_type", `"status":"SUCCESS","auth_no":"A1","out_request_no":"R1","amount":"1.00"`, asked, nothing},
+		{gateway.CouponQueryCall, "INIT", `"operation_type":"REFUND","status":"INIT","auth_no":"A1","out_request_no":"R1","amount":"1.00"`, asked, nothing},
+		{gateway.CouponQueryCall, "CLOSED", `"operation_type":"REFUND","status":"CLOSED","auth_no":"A1","out_request_no":"R1","amount":"1.00"`, asked, nothing},
+		{gateway.CouponQueryCall, "other red packet", `"operation_type":"REFUND","status":"SUCCESS","auth_no":"A2","out_request_no":"R1","amount":"1.00"`, asked, attention},
+		{gateway.CouponQueryCall, "other number", `"operation_type":"REFUND","status":"SUCCESS","auth_no":"A1","out_request_no":"R2","amount":"1.00"`, asked, attention},
+		{gateway.CouponQueryCall, "other amount", `"operation_type":"REFUND","status":"SUCCESS","auth_no":"A1","out_request_no":"R1","amount":"2.00"`, asked, attention},
+		{gateway.CouponQueryCall, "no red packet", `"operation_type":"REFUND","status":"SUCCESS","out_request_no":"R1","amount":"1.00"`, asked, nothing},
+		{gateway.CouponQueryCall, "no number", `"operation_type":"REFUND","status":"SUCCESS","auth_no":"A1","amount":"1.00"`, asked, nothing},
+		{gateway.CouponQueryCall, "no amount", `"operation_type":"REFUND","status":"SUCCESS","auth_no":"A1","out_request_no":"R1"`, asked, nothing},
+	} {
+		t.Run(fmt.Sprintf("%v/%s", c.call, c.what), func(t *testing.T) {
+			reply, err := came(gateway.SignedAnswer, "10000", "", c.fields)
+			if got := judges[c.call](reply, err, c.want); got != c.expect {
+				t.Errorf("%+v, want %+v", got, c.expect)
+			}
+		})
+	}
+}
+
+// What an error says counts before what the reply claims, and the unknown error
+// of somebody's transport is no knowledge.
+func TestJudgeOfStrangeErrors(t *testing.T) {
+	reply, _ := came(gateway.SignedAnswer, "10000", "", `"fund_change":"Y"`)
+	unsigned, _ := came(gateway.Unverified, "10000", "", "")
+	for _, c := range []struct {
+		what  string
+		reply gateway.Reply
+		err   error
+		want  gateway.Verdict
+	}{
+		{"no error, no reply", gateway.Reply{}, nil, gateway.Verdict{}},
+		{"no error, unsigned", unsigned, nil, gateway.Verdict{}},
+		{"an error from elsewhere", reply, errors.New("disk full"), gateway.Verdict{}},
+		{"no answer because of what says it was not sent", gateway.Reply{}, fmt.Errorf("%w: %w", gateway.ErrNoAnswer, gateway.ErrNotSent), gateway.Verdict{}},
+		{"a signed refusal beside an unsigned reply", unsigned, &gateway.Error{Code: "40004", SubCode: "ACQ.TRADE_NOT_EXIST", Signed: true}, gateway.Verdict{}},
+		{"an unsigned refusal beside a signed reply", reply, &gateway.Error{Code: "40004", SubCode: "ACQ.TRADE_NOT_EXIST"}, gateway.Verdict{Attention: true}},
+	} {
+		for call, judge := range judges {
+			if got := judge(c.reply, c.err, asked); got != c.want {
+				t.Errorf("%s, %v: %+v, want %+v", c.what, call, got, c.want)
+			}
+		}
+	}
+}

@@ -1,0 +1,281 @@
+package gateway
+
+import (
+	"context"
+
+	"github.com/alirefund/alirefund/money"
+)
+
+// The methods of this package's typed calls.
+const (
+	MethodTradeRefund = "alipay.trade.refund"
+	MethodRefundQuery = "alipay.trade.fastpay.refund.query"
+	MethodTradeQuery  = "alipay.trade.query"
+	MethodTradeClose  = "alipay.trade.close"
+)
+
+// TradeRefund is the biz_content of alipay.trade.refund: the fields of its
+// current page and no other, because the page warns that an undocumented one
+// may fail the refund or make it twice.
+type TradeRefund struct {
+	OutTradeNo              string          `json:"out_trade_no,omitempty"`
+	TradeNo                 string          `json:"trade_no,omitempty"` // wins over OutTradeNo
+	RefundAmount            money.Amount    `json:"refund_amount"`
+	OutRequestNo            string          `json:"out_request_no,omitempty"`
+	RefundReason            string          `json:"refund_reason,omitempty"` // shown to the buyer
+	RefundGoodsDetail       []RefundGoods   `json:"refund_goods_detail,omitempty"`
+	RefundRoyaltyParameters []RefundRoyalty `json:"refund_royalty_parameters,omitempty"`
+	QueryOptions            []string        `json:"query_options,omitempty"`
+	RelatedSettleConfirmNo  string          `json:"related_settle_confirm_no,omitempty"`
+}
+
+// RefundGoods is one article of a refund.
+type RefundGoods struct {
+	GoodsID              string       `json:"goods_id" validate:"required,max=64"`
+	RefundAmount         money.Amount `json:"refund_amount" validate:"amount"`
+	OutSKUID             string       `json:"out_sku_id,omitempty" validate:"max=64"`
+	OutItemID            string       `json:"out_item_id,omitempty" validate:"max=64"`
+	OutCertificateNoList []string     `json:"out_certificate_no_list,omitempty" validate:"dive,max=64"`
+}
+
+// RefundRoyalty is what one receiver of the trade's royalties pays back.
+type RefundRoyalty struct {
+	RoyaltyType  string       `json:"royalty_type,omitempty" validate:"omitempty,oneof=transfer replenish replenish_refund"`
+	TransOut     string       `json:"trans_out,omitempty" validate:"max=28"`
+	TransOutType string       `json:"trans_out_type,omitempty" validate:"max=64"`
+	TransIn      string       `json:"trans_in" validate:"required,max=28"`
+	TransInType  string       `json:"trans_in_type,omitempty" validate:"max=64"`
+	Amount       money.Amount `json:"amount,omitempty" validate:"omitempty,amount"`
+	Desc         string       `json:"desc,omitempty" validate:"max=1000"`
+	RoyaltyScene string       `json:"royalty_scene,omitempty" validate:"max=256"`
+	TransInName  string       `json:"trans_in_name,omitempty" validate:"max=64"`
+}
+
+// TradeRefundAnswer is the node of alipay.trade.refund, and of the first seed
+// document cloud.payment.common.refund. Amounts are 0 where they are absent or
+// unreadable: an optional field never fails the answer. RefundFee is what the
+// trade has been refunded in all, not by this call.
+type TradeRefundAnswer struct {
+	Reply
+	TradeNo, OutTradeNo         string
+	BuyerLogonID                string
+	BuyerUserID, BuyerOpenID    string
+	FundChange                  string // "Y": this call moved the money
+	RefundFee                   money.Amount
+	RefundCurrency              string
+	GmtRefundPay                string // UTC+8
+	RefundDetailItems           []FundDetail
+	StoreName                   string
+	SendBackFee                 money.Amount // what this refund cost the merchant
+	RefundHybAmount             money.Amount
+	RefundPresetPaytools        []PresetPaytool
+	RefundSettlementID          string
+	PresentRefundBuyerAmount    money.Amount
+	PresentRefundDiscountAmount money.Amount
+	PresentRefundMDiscount      money.Amount
+}
+
+// FundDetail is one channel that money went back through.
+type FundDetail struct {
+	FundChannel, BankCode, FundType string
+	Amount, RealAmount              money.Amount
+}
+
+// PresetPaytool is what went back to a prepaid instrument.
+type PresetPaytool struct {
+	Amounts        []money.Amount
+	AssertTypeCode string
+}
+
+// RefundTrade calls alipay.trade.refund. Errors are [Client.Do]'s. Neither an
+// error nor its absence says whether money moved: [JudgeTradeRefund] does.
+func (c *Client) RefundTrade(ctx context.Context, r TradeRefund, o Options) (TradeRefundAnswer, error) {
+	reply, err := c.Do(ctx, MethodTradeRefund, r, o)
+	return DecodeTradeRefund(reply), err
+}
+
+// DecodeTradeRefund reads the verified node of a reply.
+func DecodeTradeRefund(reply Reply) TradeRefundAnswer {
+	a := TradeRefundAnswer{Reply: reply}
+	_, _ = eachField(reply.Node, func(key, value []byte) {
+		switch string(key) {
+		case "trade_no":
+			a.TradeNo = text(value)
+		case "out_trade_no":
+			a.OutTradeNo = text(value)
+		case "buyer_logon_id":
+			a.BuyerLogonID = text(value)
+		case "buyer_user_id":
+			a.BuyerUserID = text(value)
+		case "buyer_open_id":
+			a.BuyerOpenID = text(value)
+		case "fund_change":
+			a.FundChange = text(value)
+		case "refund_fee":
+			a.RefundFee = amount(value)
+		case "refund_currency":
+			a.RefundCurrency = text(value)
+		case "gmt_refund_pay":
+			a.GmtRefundPay = text(value)
+		case "refund_detail_item_list":
+			eachItem(value, func(item []byte) { a.RefundDetailItems = append(a.RefundDetailItems, fundDetail(item)) })
+		case "store_name":
+			a.StoreName = text(value)
+		case "send_back_fee":
+			a.SendBackFee = amount(value)
+		case "refund_hyb_amount":
+			a.RefundHybAmount = amount(value)
+		case "refund_preset_paytool_list":
+			eachItem(value, func(item []byte) {
+				a.RefundPresetPaytools = append(a.RefundPresetPaytools, presetPaytool(item))
+			})
+		case "refund_settlement_id":
+			a.RefundSettlementID = text(value)
+		case "present_refund_buyer_amount":
+			a.PresentRefundBuyerAmount = amount(value)
+		case "present_refund_discount_amount":
+			a.PresentRefundDiscountAmount = amount(value)
+		case "present_refund_mdiscount_amount":
+			a.PresentRefundMDiscount = amount(value)
+		}
+	})
+	return a
+}
+
+func fundDetail(raw []byte) (d FundDetail) {
+	_, _ = eachField(raw, func(key, value []byte) {
+		switch string(key) {
+		case "fund_channel":
+			d.FundChannel = text(value)
+		case "bank_code":
+			d.BankCode = text(value)
+		case "fund_type":
+			d.FundType = text(value)
+		case "amount":
+			d.Amount = amount(value)
+		case "real_amount":
+			d.RealAmount = amount(value)
+		}
+	})
+	return d
+}
+
+func presetPaytool(raw []byte) (p PresetPaytool) {
+	_, _ = eachField(raw, func(key, value []byte) {
+		switch string(key) {
+		case "amount":
+			eachItem(value, func(item []byte) { p.Amounts = append(p.Amounts, amount(item)) })
+		case "assert_type_code":
+			p.AssertTypeCode = text(value)
+		}
+	})
+	return p
+}
+
+// RefundQuery is the biz_content of alipay.trade.fastpay.refund.query.
+type RefundQuery struct {
+	OutTradeNo   string   `json:"out_trade_no,omitempty"`
+	TradeNo      string   `json:"trade_no,omitempty"`
+	OutRequestNo string   `json:"out_request_no"` // the order's number if the refund was sent without one
+	QueryOptions []string `json:"query_options,omitempty"`
+}
+
+// RefundQueryAnswer is its node. An absent RefundStatus means that no such
+// refund arrived, or that it failed, or (in answers of 2019) nothing at all.
+type RefundQueryAnswer struct {
+	Reply
+	TradeNo, OutTradeNo, OutRequestNo string
+	RefundAmount                      money.Amount // of this refund
+	TotalAmount                       money.Amount
+	RefundStatus                      string // REFUND_SUCCESS
+	GmtRefundPay                      string // UTC+8
+	SendBackFee                       money.Amount
+	RefundDetailItems                 []FundDetail
+}
+
+// QueryRefund calls alipay.trade.fastpay.refund.query. Errors are [Client.Do]'s.
+// [JudgeRefundQuery] says what the answer proves.
+func (c *Client) QueryRefund(ctx context.Context, q RefundQuery, o Options) (RefundQueryAnswer, error) {
+	reply, err := c.Do(ctx, MethodRefundQuery, q, o)
+	return DecodeRefundQuery(reply), err
+}
+
+// DecodeRefundQuery reads the verified node of a reply.
+func DecodeRefundQuery(reply Reply) RefundQueryAnswer {
+	a := RefundQueryAnswer{Reply: reply}
+	_, _ = eachField(reply.Node, func(key, value []byte) {
+		switch string(key) {
+		case "trade_no":
+			a.TradeNo = text(value)
+		case "out_trade_no":
+			a.OutTradeNo = text(value)
+		case "out_request_no":
+			a.OutRequestNo = text(value)
+		case "refund_amount":
+			a.RefundAmount = amount(value)
+		case "total_amount":
+			a.TotalAmount = amount(value)
+		case "refund_status":
+			a.RefundStatus = text(value)
+		case "gmt_refund_pay":
+			a.GmtRefundPay = text(value)
+		case "send_back_fee":
+			a.SendBackFee = amount(value)
+		case "refund_detail_item_list":
+			eachItem(value, func(item []byte) { a.RefundDetailItems = append(a.RefundDetailItems, fundDetail(item)) })
+		}
+	})
+	return a
+}
+
+// TradeQuery is the biz_content of alipay.trade.query.
+type TradeQuery struct {
+	OutTradeNo string `json:"out_trade_no,omitempty"`
+	TradeNo    string `json:"trade_no,omitempty"`
+}
+
+// TradeQueryAnswer is its node. TradeStatus is WAIT_BUYER_PAY, TRADE_SUCCESS
+// (also after partial refunds), TRADE_FINISHED or TRADE_CLOSED (timed out, or
+// refunded in full).
+type TradeQueryAnswer struct {
+	Reply
+	TradeNo, OutTradeNo, TradeStatus string
+	TotalAmount                      money.Amount
+}
+
+// QueryTrade calls alipay.trade.query. Errors are [Client.Do]'s.
+func (c *Client) QueryTrade(ctx context.Context, q TradeQuery, o Options) (TradeQueryAnswer, error) {
+	reply, err := c.Do(ctx, MethodTradeQuery, q, o)
+	return TradeQueryAnswer{
+		Reply: reply, TradeNo: reply.Text("trade_no"), OutTradeNo: reply.Text("out_trade_no"),
+		TradeStatus: reply.Text("trade_status"), TotalAmount: reply.amount("total_amount"),
+	}, err
+}
+
+// TradeClose is the biz_content of alipay.trade.close, which takes unpaid
+// trades only.
+type TradeClose struct {
+	OutTradeNo string `json:"out_trade_no,omitempty"`
+	TradeNo    string `json:"trade_no,omitempty"`
+	OperatorID string `json:"operator_id,omitempty"`
+}
+
+// TradeCloseAnswer is its node.
+type TradeCloseAnswer struct {
+	Reply
+	TradeNo, OutTradeNo string
+}
+
+// CloseTrade calls alipay.trade.close. Errors are [Client.Do]'s.
+func (c *Client) CloseTrade(ctx context.Context, r TradeClose, o Options) (TradeCloseAnswer, error) {
+	reply, err := c.Do(ctx, MethodTradeClose, r, o)
+	return TradeCloseAnswer{Reply: reply, TradeNo: reply.Text("trade_no"), OutTradeNo: reply.Text("out_trade_no")}, err
+}
+
+func (r Reply) amount(name string) money.Amount {
+	parsed, err := money.Parse(r.Text(name))
+	if err != nil {
+		return 0
+	}
+	return parsed
+}

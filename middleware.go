@@ -1,0 +1,165 @@
+package alirefund
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/alirefund/alirefund/notify"
+)
+
+// MaxBody is the size of the largest body that the routes read, 64 KiB.
+const MaxBody = notify.MaxBody
+
+// success is what Alipay takes as an acknowledgement: these seven bytes.
+const success = "success"
+
+// keys of gin.Context.
+const (
+	actorKey        = "alirefund.actor"
+	notificationKey = "alirefund.notification"
+)
+
+// SetActor names who asks, for the refund's record. A guard calls it.
+func SetActor(c *gin.Context, actor string) { c.Set(actorKey, actor) }
+
+// AlreadyProtected is a guard that lets everybody pass. It is for groups that
+// the host protects by other means; anybody who reaches the routes can refund.
+func AlreadyProtected(*gin.Context) {}
+
+// limitBody refuses what is larger than [MaxBody] when it is read.
+func limitBody(c *gin.Context) {
+	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, MaxBody)
+}
+
+// Notifications is [Module.MountNotify] as a middleware, for the notify_url of
+// payments, which the host has already: notices of trade refunds and of a red
+// packet's automatic return arrive there. It verifies, deduplicates by
+// notify_id, and deals with refunds itself. Every other genuine notification it
+// hands to the next handler, which reads it by [NotificationFrom], or from the
+// body as before, and acknowledges it by writing exactly success with status
+// 200; with anything else, or a panic, it comes again.
+//
+// No login may stand before it, and nothing that changes the body.
+func (m *Module) Notifications() gin.HandlerFunc {
+	return func(c *gin.Context) {
+		n, err := m.open(c)
+		if err != nil {
+			m.refuse(c, err)
+			return
+		}
+		held := &heldResponse{ResponseWriter: c.Writer}
+		err = m.receive(c.Request.Context(), n, func(context.Context) error {
+			c.Set(notificationKey, n)
+			c.Writer = held
+			defer func() { c.Writer = held.ResponseWriter }()
+			c.Next()
+			switch {
+			case !held.Written():
+				return errUnhandled
+			case held.Status() != http.StatusOK || held.body.String() != success:
+				return errNotAcknowledged
+			}
+			return nil
+		})
+		switch {
+		case errors.Is(err, errNotAcknowledged), err == nil && held.Written():
+			held.release() // the host's own words
+			c.Abort()
+		case err != nil:
+			m.refuse(c, err)
+		default:
+			acknowledge(c)
+		}
+	}
+}
+
+// NotificationFrom returns the verified notification that [Module.Notifications]
+// handed on.
+func NotificationFrom(c *gin.Context) (*notify.Notification, bool) {
+	n, ok := c.Value(notificationKey).(*notify.Notification)
+	return n, ok
+}
+
+// errNotAcknowledged: the host's handler answered, but not with success.
+var errNotAcknowledged = errors.New("alirefund: the host's handler did not acknowledge the notification")
+
+// open reads and verifies a notification, and puts the body back for whoever
+// reads it next.
+func (m *Module) open(c *gin.Context) (*notify.Notification, error) {
+	if kept, ok := c.Get(gin.BodyBytesKey); ok { // an earlier ShouldBindBodyWith
+		if body, ok := kept.([]byte); ok {
+			c.Request.Body = io.NopCloser(bytes.NewReader(body))
+		}
+	}
+	var body bytes.Buffer
+	c.Request.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.TeeReader(c.Request.Body, &body), c.Request.Body}
+	n, err := m.receiver.Receive(c.Request)
+	c.Request.Body = io.NopCloser(&body)
+	return n, err
+}
+
+func acknowledge(c *gin.Context) {
+	c.Abort()
+	c.Data(http.StatusOK, "text/plain; charset=utf-8", []byte(success))
+}
+
+// refuse answers a notification with anything but success, and says why in the
+// log, which is where the merchant looks.
+func (m *Module) refuse(c *gin.Context, err error) {
+	m.log.WarnContext(c.Request.Context(), "a notification was not acknowledged", "reason", err)
+	writeProblem(c, err)
+}
+
+// heldResponse keeps what a handler writes until it is known whether the claim
+// could be completed.
+type heldResponse struct {
+	gin.ResponseWriter
+	status int
+	body   bytes.Buffer
+}
+
+func (h *heldResponse) WriteHeader(status int) {
+	if h.status == 0 || h.body.Len() == 0 {
+		h.status = status
+	}
+}
+
+func (h *heldResponse) WriteHeaderNow() {
+	if h.status == 0 {
+		h.status = http.StatusOK
+	}
+}
+
+func (h *heldResponse) Write(data []byte) (int, error) {
+	h.WriteHeaderNow()
+	return h.body.Write(data)
+}
+
+func (h *heldResponse) WriteString(text string) (int, error) {
+	h.WriteHeaderNow()
+	return h.body.WriteString(text)
+}
+
+func (h *heldResponse) Flush()        {}
+func (h *heldResponse) Written() bool { return h.status != 0 }
+func (h *heldResponse) Size() int     { return h.body.Len() }
+
+func (h *heldResponse) Status() int {
+	if h.status == 0 {
+		return http.StatusOK
+	}
+	return h.status
+}
+
+func (h *heldResponse) release() {
+	h.ResponseWriter.WriteHeader(h.Status())
+	_, _ = h.ResponseWriter.Write(h.body.Bytes())
+}

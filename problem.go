@@ -1,0 +1,191 @@
+package alirefund
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"github.com/gin-gonic/gin"
+	"golang.org/x/text/language"
+
+	"github.com/alirefund/alirefund/gateway"
+	"github.com/alirefund/alirefund/notify"
+	"github.com/alirefund/alirefund/store"
+)
+
+// problem is an RFC 9457 answer. Code is stable; texts are for people.
+type problem struct {
+	Status int            `json:"status"`
+	Code   string         `json:"code"`
+	Title  string         `json:"title"`
+	Detail string         `json:"detail,omitempty"`
+	Errors []problemField `json:"errors,omitempty"`
+	// What Alipay said, if it refused.
+	AlipayCode string `json:"alipay_code,omitempty"`
+	SubCode    string `json:"sub_code,omitempty"`
+	SubMsg     string `json:"sub_msg,omitempty"`
+	TraceID    string `json:"trace_id,omitempty"`
+	// The refund, where there is one.
+	*view
+}
+
+type problemField struct {
+	Pointer string `json:"pointer"`
+	Code    string `json:"code"`
+	Detail  string `json:"detail"`
+}
+
+// The stable codes of problems, their status and title.
+var problems = map[string]struct {
+	status int
+	title  Text
+}{
+	"not_json":               {http.StatusBadRequest, Text{"The body is not the JSON that is wanted", "请求体不是所需的JSON"}},
+	"unsupported_media_type": {http.StatusUnsupportedMediaType, Text{"Content-Type must be application/json", "Content-Type必须是application/json"}},
+	"too_large":              {http.StatusRequestEntityTooLarge, Text{"The body is larger than 64 KiB", "请求体超过64 KiB"}},
+	"invalid_fields":         {http.StatusUnprocessableEntity, Text{"Some fields are wrong", "部分字段有误"}},
+	"number_conflict":        {http.StatusConflict, Text{"The request number was used for another refund", "该退款请求号已用于另一笔退款"}},
+	"exceeds_order":          {http.StatusUnprocessableEntity, Text{"The order has not that much left to refund", "超出订单剩余可退金额"}},
+	"alipay_refused":         {http.StatusUnprocessableEntity, Text{"Alipay refused the refund; nothing moved", "支付宝拒绝了退款,资金未变动"}},
+	"nothing_sent":           {http.StatusServiceUnavailable, Text{"Nothing was sent to Alipay; repeat the same request", "尚未向支付宝发送任何请求,请原样重试"}},
+	"not_found":              {http.StatusNotFound, Text{"No refund has this id", "没有该编号的退款"}},
+	"store_failed":           {http.StatusServiceUnavailable, Text{"The store could not be read; repeat the request", "存储读取失败,请重试"}},
+	"internal":               {http.StatusInternalServerError, Text{"Something unforeseen happened; see the log", "发生未预料的错误,请查看日志"}},
+
+	"notification_refused":   {http.StatusBadRequest, Text{"This is no notification of Alipay's", "这不是支付宝的通知"}},
+	"notification_forged":    {http.StatusForbidden, Text{"The notification's signature does not verify", "通知验签失败"}},
+	"notification_not_ours":  {http.StatusForbidden, Text{"The notification is for another application", "通知不属于本应用"}},
+	"notification_method":    {http.StatusMethodNotAllowed, Text{"Notifications come by POST", "通知必须使用POST"}},
+	"notification_unread":    {http.StatusInternalServerError, Text{"The notification's body could not be read", "无法读取通知内容"}},
+	"notification_unhandled": {http.StatusServiceUnavailable, Text{"Nobody handles this notification yet", "该通知暂无处理者"}},
+	"notification_pending":   {http.StatusServiceUnavailable, Text{"The notification is not dealt with yet; it should come again", "通知尚未处理完成,请稍后重新投递"}},
+}
+
+// problemOf is the one place that maps errors to HTTP.
+func problemOf(err error, zh bool) problem {
+	var (
+		body       *bodyError
+		fields     *ValidationError
+		conflict   *ConflictError
+		limit      *LimitError
+		refused    *RefusedError
+		refusal    *gateway.Error
+		tooLarge   *http.MaxBytesError
+		p          problem
+		is         = func(code string) { p = newProblem(code, zh) }
+		unresolved *UnresolvedError
+	)
+	switch {
+	case errors.As(err, &tooLarge):
+		is("too_large")
+	case errors.Is(err, errMediaType):
+		is("unsupported_media_type")
+	case errors.As(err, &body):
+		is("not_json")
+		p.Detail = body.detail.in(zh)
+		if body.pointer != "" {
+			p.Errors = []problemField{{body.pointer, "unknown_or_repeated", p.Detail}}
+		}
+	case errors.As(err, &fields):
+		is("invalid_fields")
+		for _, f := range fields.Fields {
+			p.Errors = append(p.Errors, problemField{f.Pointer, f.Rule, f.Detail.in(zh)})
+		}
+		p.Detail = p.Errors[0].Detail
+	case errors.As(err, &conflict):
+		is("number_conflict")
+		p.view = viewOf(Result{Refund: conflict.Refund, Repeated: true})
+		for _, name := range conflict.Differs {
+			p.Errors = append(p.Errors, problemField{"/" + name, "differs", Text{
+				En: name + " differs from the recorded refund; use a new out_request_no for another refund",
+				Zh: name + "与已记录的退款不一致;另一笔退款请使用新的out_request_no",
+			}.in(zh)})
+		}
+	case errors.As(err, &limit):
+		is("exceeds_order")
+		p.Detail = Text{
+			En: limit.Amount.String() + " is more than the " + limit.Left.String() + " left of the order's " + limit.Total.String(),
+			Zh: "申请退款" + limit.Amount.String() + "元,订单总额" + limit.Total.String() + "元,剩余可退" + limit.Left.String() + "元",
+		}.in(zh)
+	case errors.As(err, &refused):
+		is("alipay_refused")
+		p.view = viewOf(Result{Refund: refused.Refund})
+		p.AlipayCode, p.SubCode, p.SubMsg = refused.Refund.Code, refused.Refund.SubCode, refused.Refund.Message
+		p.Detail = p.SubMsg
+	case errors.Is(err, ErrNothingSent):
+		is("nothing_sent")
+	case errors.As(err, &refusal) && refusal.Signed:
+		is("alipay_refused")
+		p.AlipayCode, p.SubCode, p.SubMsg, p.TraceID = refusal.Code, refusal.SubCode, refusal.SubMsg, refusal.TraceID
+		p.Detail = p.SubMsg
+	case errors.As(err, &unresolved): // not an error over HTTP: see answerRefund
+		is("internal")
+	case errors.Is(err, store.ErrNotFound):
+		is("not_found")
+	case errors.Is(err, errStore), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		is("store_failed")
+	default:
+		p = notifyProblem(err, zh)
+	}
+	return p
+}
+
+func notifyProblem(err error, zh bool) problem {
+	for _, c := range []struct {
+		err  error
+		code string
+	}{
+		{errUnhandled, "notification_unhandled"},
+		{errBusy, "notification_pending"},
+		{errUnsettled, "notification_pending"},
+		{errHookFailed, "notification_pending"},
+		{notify.ErrMethod, "notification_method"},
+		{notify.ErrTooLarge, "too_large"},
+		{notify.ErrUnread, "notification_unread"},
+		{notify.ErrSignature, "notification_forged"},
+		{notify.ErrHidden, "notification_forged"},
+		{notify.ErrNotOurs, "notification_not_ours"},
+		{notify.ErrMalformed, "notification_refused"},
+		{notify.ErrDuplicateKey, "notification_refused"},
+		{notify.ErrSignType, "notification_refused"},
+		{notify.ErrNoSignature, "notification_refused"},
+		{notify.ErrCharset, "notification_refused"},
+		{notify.ErrNoID, "notification_refused"},
+	} {
+		if errors.Is(err, c.err) {
+			p := newProblem(c.code, zh)
+			p.Detail = c.err.Error()
+			return p
+		}
+	}
+	return newProblem("internal", zh)
+}
+
+func newProblem(code string, zh bool) problem {
+	known := problems[code]
+	return problem{Status: known.status, Code: code, Title: known.title.in(zh)}
+}
+
+// retryAfter is what a caller is told to wait after a 202 or a 503.
+func retryAfter(c *gin.Context, seconds int) { c.Header("Retry-After", strconv.Itoa(seconds)) }
+
+func writeProblem(c *gin.Context, err error) {
+	p := problemOf(err, wantsChinese(c))
+	if p.Status == http.StatusServiceUnavailable {
+		retryAfter(c, 5)
+	}
+	c.Header("Content-Type", "application/problem+json; charset=utf-8")
+	c.AbortWithStatusJSON(p.Status, p)
+}
+
+var languages = language.NewMatcher([]language.Tag{language.English, language.Chinese})
+
+func wantsChinese(c *gin.Context) bool {
+	header := c.GetHeader("Accept-Language")
+	if header == "" {
+		return false
+	}
+	_, i := language.MatchStrings(languages, header)
+	return i == 1
+}

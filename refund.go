@@ -1,0 +1,252 @@
+package alirefund
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/alirefund/alirefund/gateway"
+	"github.com/alirefund/alirefund/store"
+)
+
+// Refund refunds a trade, or a part of it. It returns no error if and only if
+// the refund is known to have succeeded, now or before.
+//
+// It fails with [*ValidationError], [*ConflictError], [*LimitError],
+// [*RefusedError], [*gateway.Error] (Alipay does not know the trade_no),
+// [ErrNothingSent], or [ErrUnresolved] as an [*UnresolvedError]. The Result
+// holds the refund wherever there is one.
+//
+// Once the refund is recorded, ctx only carries values: its end does not stop a
+// refund half-way.
+func (m *Module) Refund(ctx context.Context, request RefundRequest) (Result, error) {
+	if err := m.rules.check(request, nil); err != nil {
+		return Result{}, err
+	}
+	return m.refundTrade(ctx, request)
+}
+
+func (m *Module) refundTrade(ctx context.Context, request RefundRequest) (Result, error) {
+	merchant, token, err := m.merchant(ctx, request.Merchant, request.AppAuthToken)
+	if err != nil {
+		return Result{}, err
+	}
+	order, err := m.resolveOrder(ctx, request, merchant, token)
+	if err != nil {
+		return Result{}, err
+	}
+	number := request.OutRequestNo
+	if number == "" {
+		number = order // Alipay's own rule; said explicitly, so that a repeat is one
+	}
+	content, err := json.Marshal(gateway.TradeRefund{
+		OutTradeNo: order, OutRequestNo: number, RefundAmount: request.RefundAmount, RefundReason: request.RefundReason,
+		RefundGoodsDetail: request.RefundGoodsDetail, RefundRoyaltyParameters: request.RefundRoyaltyParameters,
+		QueryOptions: request.QueryOptions, RelatedSettleConfirmNo: request.RelatedSettleConfirmNo,
+	})
+	if err != nil {
+		return Result{}, nothingSent("biz_content", err)
+	}
+	return m.refund(ctx, store.Refund{
+		Kind: store.Trade, App: m.config.App.ID, Merchant: merchant,
+		OutTradeNo: order, TradeNo: request.TradeNo, OutRequestNo: number, Amount: request.RefundAmount,
+		Request: content, Actor: request.Actor,
+	}, token, request.AppAuthToken != "")
+}
+
+// CouponRefund returns a red packet, or what nobody took of it. It returns and
+// fails as [Module.Refund] does.
+func (m *Module) CouponRefund(ctx context.Context, request CouponRefundRequest) (Result, error) {
+	if err := m.rules.check(request, nil); err != nil {
+		return Result{}, err
+	}
+	return m.refundCoupon(ctx, request)
+}
+
+func (m *Module) refundCoupon(ctx context.Context, request CouponRefundRequest) (Result, error) {
+	if request.NotifyURL == "" {
+		request.NotifyURL = m.config.App.NotifyURL
+	} else if !m.config.App.allowsNotifyURL(request.NotifyURL) {
+		return Result{}, invalid("/notify_url", "allowed", Text{
+			En: "notify_url must be one of the application's own (App.NotifyURL, App.NotifyURLs)",
+			Zh: "notify_url必须是本应用配置的通知地址之一(App.NotifyURL、App.NotifyURLs)",
+		})
+	}
+	merchant, token, err := m.merchant(ctx, request.Merchant, request.AppAuthToken)
+	if err != nil {
+		return Result{}, err
+	}
+	content, err := json.Marshal(gateway.CouponRefund{
+		AuthNo: request.AuthNo, OutRequestNo: request.OutRequestNo, Amount: request.Amount, Remark: request.Remark,
+	})
+	if err != nil {
+		return Result{}, nothingSent("biz_content", err)
+	}
+	return m.refund(ctx, store.Refund{
+		Kind: store.Coupon, App: m.config.App.ID, Merchant: merchant,
+		AuthNo: request.AuthNo, OutOrderNo: request.OutOrderNo, OutRequestNo: request.OutRequestNo, Amount: request.Amount,
+		Request: content, NotifyURL: request.NotifyURL, Actor: request.Actor,
+	}, token, request.AppAuthToken != "")
+}
+
+// refund is the life of a request: record, send, ask, settle, tell. A token that
+// came with it is kept while the refund is unresolved, and only in memory.
+func (m *Module) refund(ctx context.Context, r store.Refund, token string, keep bool) (Result, error) {
+	r.Origin, r.State = store.FromRequest, store.Pending
+	r = r.Identify()
+
+	limit, err := m.limit(ctx, r)
+	if err != nil {
+		return Result{}, err
+	}
+	recorded, opened, err := m.ledger.Open(ctx, r, limit)
+	if err != nil {
+		return Result{}, nothingSent("the store", err)
+	}
+	switch opened.How {
+	case store.Conflict:
+		return Result{Refund: recorded, Repeated: true}, &ConflictError{Refund: recorded, Differs: differences(recorded, r)}
+	case store.OverLimit:
+		return Result{}, &LimitError{Amount: r.Amount, Left: opened.Left, Total: limit.Total}
+	}
+	if keep && recorded.State == store.Pending {
+		m.tokens.Store(recorded.ID, token)
+	}
+
+	ctx, cancel := m.detach(ctx)
+	defer cancel()
+	repeated := opened.How == store.Exists
+	r, err = m.advance(ctx, recorded, token, repeated && recorded.Attempts > 0)
+	if err != nil {
+		return Result{Refund: r, Repeated: repeated}, err
+	}
+	result := m.conclude(ctx, r, repeated)
+	return result, result.err(r.Lease.Held(time.Now()))
+}
+
+// advance takes a pending refund as far as it goes now. One that may be out
+// already is asked about, and sent again, the same, only if Alipay has answered,
+// signed and late enough, that it knows nothing of it.
+func (m *Module) advance(ctx context.Context, r store.Refund, token string, out bool) (store.Refund, error) {
+	if r.State != store.Pending {
+		return r, nil
+	}
+	if out {
+		asked, conclusive := m.ask(ctx, r)
+		if asked.State != store.Pending || !conclusive {
+			return asked, nil
+		}
+		r = asked
+	}
+	r, err := m.send(ctx, r, token)
+	if err == nil && r.State == store.Pending {
+		r, _ = m.ask(ctx, r)
+	}
+	return r, err
+}
+
+// limit asks the host for the order's total, unless the refund is known and
+// needs no reservation.
+func (m *Module) limit(ctx context.Context, r store.Refund) (store.Limit, error) {
+	if m.config.OrderTotal == nil {
+		return store.Limit{}, nil
+	}
+	known, err := m.ledger.Get(ctx, r.ID)
+	if err == nil && !known.CanReopen() {
+		return store.Limit{}, nil
+	}
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return store.Limit{}, nothingSent("the store", err)
+	}
+	total, ok, err := m.config.OrderTotal(ctx, Order{Kind: r.Kind, Merchant: r.Merchant, OutTradeNo: r.OutTradeNo, AuthNo: r.AuthNo})
+	if err != nil {
+		return store.Limit{}, nothingSent("OrderTotal", err)
+	}
+	if ok && r.Kind == store.Trade && r.OutRequestNo == r.OutTradeNo && r.Amount < total {
+		return store.Limit{}, invalid("/out_request_no", "partial", Text{
+			En: fmt.Sprintf("a partial refund (%s of %s) wants its own number: out_request_no is required", r.Amount, total),
+			Zh: fmt.Sprintf("部分退款(%s/%s)必须传入自己的退款请求号out_request_no", r.Amount, total),
+		})
+	}
+	return store.Limit{Total: total, Known: ok}, nil
+}
+
+// resolveOrder returns the out_trade_no that the refund is identified by. A
+// trade_no is looked up in the ledger, then at Alipay: sent unchecked, it would
+// win over the out_trade_no that the total was reserved for.
+func (m *Module) resolveOrder(ctx context.Context, request RefundRequest, merchant, token string) (string, error) {
+	if request.TradeNo == "" {
+		return request.OutTradeNo, nil
+	}
+	order, err := m.knownOrder(ctx, request.TradeNo, merchant)
+	if err != nil {
+		return "", err
+	}
+	if order == "" {
+		if order, err = m.askOrder(ctx, request.TradeNo, token); err != nil {
+			return "", err
+		}
+	}
+	if request.OutTradeNo != "" && request.OutTradeNo != order {
+		return "", invalid("/trade_no", "agree", Text{
+			En: "trade_no and out_trade_no belong to different orders; give one of them",
+			Zh: "trade_no与out_trade_no不是同一笔订单,请只传其中一个",
+		})
+	}
+	return order, nil
+}
+
+func (m *Module) knownOrder(ctx context.Context, tradeNo, merchant string) (string, error) {
+	rows, err := m.ledger.List(ctx, store.Filter{App: m.config.App.ID, Kind: store.Trade, TradeNo: tradeNo})
+	if err != nil {
+		return "", nothingSent("the store", err)
+	}
+	for _, r := range rows {
+		if r.Merchant == merchant && r.OutTradeNo != "" {
+			return r.OutTradeNo, nil
+		}
+	}
+	return "", nil
+}
+
+func (m *Module) askOrder(ctx context.Context, tradeNo, token string) (string, error) {
+	answer, err := m.gateway.QueryTrade(ctx, gateway.TradeQuery{TradeNo: tradeNo}, gateway.Options{AppAuthToken: token})
+	var refusal *gateway.Error
+	switch {
+	case errors.As(err, &refusal) && refusal.Signed && refusal.Code == "40004":
+		return "", refusal
+	case err != nil:
+		return "", nothingSent("trade_no could not be looked up", err)
+	case answer.TradeNo != tradeNo || answer.OutTradeNo == "":
+		return "", nothingSent("trade_no could not be looked up", errors.New("the answer speaks of another trade"))
+	}
+	return answer.OutTradeNo, nil
+}
+
+// differences names the fields in which two requests under one number differ.
+func differences(recorded, asked store.Refund) []string {
+	names := recorded.Differs(asked)
+	if len(names) != 1 || names[0] != "request" {
+		return names
+	}
+	var was, is map[string]json.RawMessage
+	if json.Unmarshal(recorded.Request, &was) != nil || json.Unmarshal(asked.Request, &is) != nil {
+		return names
+	}
+	names = nil
+	for name, value := range is {
+		if string(was[name]) != string(value) {
+			names = append(names, name)
+		}
+	}
+	for name := range was {
+		if _, ok := is[name]; !ok {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}

@@ -1,0 +1,186 @@
+package alirefund
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/alirefund/alirefund/gateway"
+	"github.com/alirefund/alirefund/store"
+)
+
+// quiet is how long after a send a query that finds nothing begins to mean
+// something: Alipay's page of the refund query asks to wait more than 10 s.
+const quiet = 10 * time.Second
+
+// send makes one send: recorded first, then made, then settled. It fails with
+// [ErrNothingSent] only. A refund that somebody else is sending, or that was
+// sent meanwhile, comes back as it stands.
+func (m *Module) send(ctx context.Context, r store.Refund, token string) (store.Refund, error) {
+	attempt, err := m.ledger.Sending(ctx, r.ID, r.Attempts, m.patience())
+	if err != nil {
+		return r, nothingSent("the store", err)
+	}
+	if attempt.Token == "" {
+		if now, err := m.ledger.Get(ctx, r.ID); err == nil {
+			r = now
+		}
+		return r, nil
+	}
+	r.Attempts, r.SentAt = attempt.Number, time.Now()
+
+	s := store.Settlement{Source: store.ByAnswer, Attempt: attempt.Number, Token: attempt.Token}
+	options := gateway.Options{AppAuthToken: token, NotifyURL: r.NotifyURL}
+	var reply gateway.Reply
+	var verdict gateway.Verdict
+	if r.Kind == store.Coupon {
+		reply, err = m.gateway.Do(ctx, gateway.MethodCouponRefund, r.Request, options)
+		verdict = gateway.JudgeCouponRefund(reply, err, want(r))
+	} else {
+		reply, err = m.gateway.Do(ctx, gateway.MethodTradeRefund, r.Request, options)
+		verdict = gateway.JudgeTradeRefund(reply, err, want(r))
+	}
+	// A settlement that could not be written leaves the refund pending.
+	r, _ = m.settle(ctx, r, learnt(s, reply, err, verdict))
+	return r, nil
+}
+
+// ask asks Alipay about a pending refund and settles what it answers. It tells
+// whether the answer was a signed not-found that the identical request may be
+// sent again after. A refund that is being sent at this moment is not asked
+// about.
+func (m *Module) ask(ctx context.Context, r store.Refund) (_ store.Refund, conclusive bool) {
+	if r.State != store.Pending || r.Attempts == 0 || r.Lease.Held(time.Now()) {
+		return r, false
+	}
+	token, err := m.token(ctx, r)
+	if err != nil {
+		s := store.Settlement{Source: store.ByQuery, Attempt: r.Attempts}
+		if errors.Is(err, errTokenLost) {
+			s.Attention = err.Error()
+		} else {
+			m.log.ErrorContext(ctx, "Config.AppAuthToken failed; the refund cannot be asked about", "refund", r.ID, "error", err)
+		}
+		r, _ = m.settle(ctx, r, s)
+		return r, false
+	}
+	for _, question := range m.questions(r) {
+		s := store.Settlement{Source: store.ByQuery, Attempt: r.Attempts, Conclusive: time.Since(r.SentAt) >= quiet}
+		reply, err := m.gateway.Do(ctx, question.method, question.content, gateway.Options{AppAuthToken: token})
+		verdict := question.judge(reply, err, want(r))
+		s = learnt(s, reply, err, verdict)
+		if r, err = m.settle(ctx, r, s); err != nil {
+			return r, false
+		}
+		if verdict.Outcome != gateway.Unresolved {
+			return r, verdict.Outcome == gateway.NotFound && s.Conclusive
+		}
+	}
+	return r, false
+}
+
+type question struct {
+	method  string
+	content any
+	judge   func(gateway.Reply, error, gateway.Want) gateway.Verdict
+}
+
+// questions returns how a refund can be asked about, the best first. The
+// documented pairs for a red packet are auth_no with operation_id and
+// out_order_no with out_request_no; without either the numbers there are are
+// tried, and an argument error leaves the refund unresolved.
+func (m *Module) questions(r store.Refund) []question {
+	if r.Kind != store.Coupon {
+		return []question{{
+			gateway.MethodRefundQuery,
+			gateway.RefundQuery{OutTradeNo: r.OutTradeNo, OutRequestNo: r.OutRequestNo},
+			gateway.JudgeRefundQuery,
+		}}
+	}
+	var pairs []gateway.CouponQuery
+	if r.OperationID != "" && r.AuthNo != "" {
+		pairs = append(pairs, gateway.CouponQuery{AuthNo: r.AuthNo, OperationID: r.OperationID})
+	}
+	if r.OutOrderNo != "" {
+		pairs = append(pairs, gateway.CouponQuery{OutOrderNo: r.OutOrderNo, OutRequestNo: r.OutRequestNo})
+	}
+	if len(pairs) == 0 {
+		pairs = append(pairs, gateway.CouponQuery{AuthNo: r.AuthNo, OutRequestNo: r.OutRequestNo})
+	}
+	questions := make([]question, len(pairs))
+	for i, pair := range pairs {
+		questions[i] = question{gateway.MethodCouponQuery, pair, gateway.JudgeCouponQuery}
+	}
+	return questions
+}
+
+func want(r store.Refund) gateway.Want {
+	return gateway.Want{OutTradeNo: r.OutTradeNo, AuthNo: r.AuthNo, OutRequestNo: r.OutRequestNo, Amount: r.Amount}
+}
+
+// learnt adds to s what a reply and its verdict say.
+func learnt(s store.Settlement, reply gateway.Reply, err error, v gateway.Verdict) store.Settlement {
+	switch v.Outcome {
+	case gateway.Succeeded:
+		s.Finding = store.Success
+	case gateway.Failed, gateway.FailedRetryable:
+		s.Finding, s.Retryable, s.Check = store.Refusal, v.Outcome == gateway.FailedRetryable, v.Check
+	case gateway.NotFound:
+		s.Finding = store.NotFound
+	case gateway.NotSent:
+		s.Finding = store.NotSent
+	}
+	s.Ended = v.Ended
+	s.Code, s.SubCode, s.Message = reply.Code, reply.SubCode, reply.SubMsg
+	if s.Message == "" && err != nil {
+		s.Message = reply.Msg
+	}
+	if reply.Code == "" && err != nil {
+		s.Message = err.Error()
+	}
+	s.Answer = reply.Node
+	if v.Outcome == gateway.Succeeded {
+		s.TradeNo, s.OutOrderNo, s.OperationID = reply.Text("trade_no"), reply.Text("out_order_no"), reply.Text("operation_id")
+	}
+	if v.Attention {
+		s.Attention = attention(reply, err)
+	}
+	return s
+}
+
+// attention says why a person should look at a refund.
+func attention(reply gateway.Reply, err error) string {
+	words := strings.TrimSpace(reply.Code + " " + reply.SubCode)
+	switch {
+	case errors.Is(err, gateway.ErrUnverified) && words != "":
+		return "an unsigned answer says " + words + "; it proves nothing, and waiting will not heal it"
+	case errors.Is(err, gateway.ErrUnverified):
+		return "the answer's signature is wrong: is this Alipay's public key of this application?"
+	case err != nil:
+		return "Alipay refused the call: " + words
+	}
+	return "Alipay's answer speaks of another refund under this number"
+}
+
+// settle writes down what was learnt. A ledger that fails is tried again for a
+// while; if it stays down, r comes back as it was, with the ledger's error: the
+// send stays unanswered in it, which is the truth.
+func (m *Module) settle(ctx context.Context, r store.Refund, s store.Settlement) (store.Refund, error) {
+	var err error
+	for pause := 50 * time.Millisecond; pause < 2*time.Second; pause *= 3 {
+		var settled store.Refund
+		if settled, _, err = m.ledger.Settle(ctx, r.ID, s); err == nil {
+			if settled.Attention != "" && settled.Attention != r.Attention {
+				m.log.WarnContext(ctx, "a refund needs attention", "refund", r.ID, "reason", settled.Attention)
+			}
+			return settled, nil
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+		}
+	}
+	m.log.ErrorContext(ctx, "what was learnt about a refund could not be recorded", "refund", r.ID, "finding", s.Finding.String(), "error", err)
+	return r, storeFailed(err)
+}

@@ -1,0 +1,301 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"slices"
+	"time"
+
+	"github.com/alirefund/alirefund/money"
+)
+
+// Memory is a [Store] in the memory of one process. It forgets everything on
+// restart, so it suits tests, trials, and a host that can do without the
+// refunds that were unresolved when it stopped.
+//
+// Refunds that are pending, or have an event to deliver, are kept for ever. The
+// others are forgotten some time after their last change, see [KeepSettled]. A
+// forgotten refund no longer counts against its order's total, and its number
+// is asked for as if for the first time; Alipay's own idempotency remains.
+//
+// Memory is safe for concurrent use. It starts no goroutine: what has expired
+// is removed bit by bit as it is used. Its methods fail with [ErrNotFound] where
+// [Ledger] says so and with the context's error if that is over before they
+// begin, and do nothing then.
+type Memory struct {
+	claims *expiring
+	ledger ledger
+}
+
+var _ Store = (*Memory)(nil)
+
+// NewMemory returns an empty Memory.
+func NewMemory(options ...MemoryOption) *Memory {
+	m := &Memory{claims: newExpiring()}
+	m.ledger.init(DefaultKeepSettled)
+	for _, option := range options {
+		option(m)
+	}
+	return m
+}
+
+// MemoryOption changes what [NewMemory] makes.
+type MemoryOption func(*Memory)
+
+// DefaultKeepSettled is how long a Memory keeps a refund that nothing remains to
+// be done for.
+const DefaultKeepSettled = 7 * 24 * time.Hour
+
+// KeepSettled sets how long a refund is kept after its last change once nothing
+// remains to be done for it. Zero and less mean [DefaultKeepSettled].
+func KeepSettled(d time.Duration) MemoryOption {
+	return func(m *Memory) {
+		if d > 0 {
+			m.ledger.retention = d
+		}
+	}
+}
+
+// completed is what claims hold for a key that is done, and a [Lease] for one
+// that is being handled.
+type completed struct{}
+
+// linger is how long a lease that ran out is remembered, so that its owner can
+// still complete what nobody else took meanwhile.
+const linger = time.Hour
+
+// Claim implements [Claims].
+func (m *Memory) Claim(ctx context.Context, key string, lease time.Duration) (token string, done bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return "", false, err
+	}
+	s := m.claims.lock(key)
+	defer s.mu.Unlock()
+	now := time.Now()
+	held, _ := s.get(key)
+	switch held := held.(type) {
+	case completed:
+		return "", true, nil
+	case Lease:
+		if held.Held(now) {
+			return "", false, nil
+		}
+	}
+	token = rand.Text()
+	// max: an absurdly long lease plus a while is a negative number.
+	s.set(key, Lease{Token: token, Until: now.Add(lease)}, max(lease, lease+linger))
+	return token, false, nil
+}
+
+// Complete implements [Claims].
+func (m *Memory) Complete(ctx context.Context, key, token string, keep time.Duration) (held bool, err error) {
+	return m.end(ctx, key, token, func(s *shard) { s.set(key, completed{}, keep) })
+}
+
+// Release implements [Claims].
+func (m *Memory) Release(ctx context.Context, key, token string) (held bool, err error) {
+	return m.end(ctx, key, token, func(s *shard) { s.delete(key) })
+}
+
+func (m *Memory) end(ctx context.Context, key, token string, how func(*shard)) (held bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	s := m.claims.lock(key)
+	defer s.mu.Unlock()
+	value, _ := s.get(key)
+	if lease, ok := value.(Lease); !ok || token == "" || lease.Token != token {
+		return false, nil
+	}
+	how(s)
+	return true, nil
+}
+
+// Open implements [Ledger].
+func (m *Memory) Open(ctx context.Context, r Refund, limit Limit) (Refund, Opened, error) {
+	if err := ctx.Err(); err != nil {
+		return Refund{}, Opened{}, err
+	}
+	l := &m.ledger
+	l.lock()
+	defer l.rows.mu.Unlock()
+	found := l.read(r.ID)
+	orderID := r.OrderID
+	if found != nil {
+		orderID = found.OrderID
+	}
+	admitted, opened, changed := Admit(found, r, l.reserved(orderID, r.ID), limit, time.Now().UTC())
+	if changed {
+		l.write(admitted)
+	}
+	return admitted.Clone(), opened, nil
+}
+
+// Sending implements [Ledger].
+func (m *Memory) Sending(ctx context.Context, id string, attempts int, lease time.Duration) (Attempt, error) {
+	var attempt Attempt
+	_, err := m.ledger.change(ctx, id, func(r *Refund, now time.Time) bool {
+		attempt = r.BeginSend(attempts, lease, now)
+		return attempt != Attempt{}
+	})
+	return attempt, err
+}
+
+// Settle implements [Ledger].
+func (m *Memory) Settle(ctx context.Context, id string, s Settlement) (Refund, bool, error) {
+	var changed bool
+	r, err := m.ledger.change(ctx, id, func(r *Refund, now time.Time) bool {
+		*r, changed = r.Apply(s, now)
+		return true
+	})
+	return r, changed, err
+}
+
+// Deliver implements [Ledger].
+func (m *Memory) Deliver(ctx context.Context, id string, event Event, lease time.Duration) (token string, done bool, err error) {
+	_, err = m.ledger.change(ctx, id, func(r *Refund, now time.Time) bool {
+		token, done = r.BeginDelivery(event, lease, now)
+		return token != ""
+	})
+	return token, done, err
+}
+
+// Delivered implements [Ledger].
+func (m *Memory) Delivered(ctx context.Context, id string, event Event, token string) (held bool, err error) {
+	_, err = m.ledger.change(ctx, id, func(r *Refund, now time.Time) bool {
+		held = r.EndDelivery(event, token, true, "", now)
+		return held
+	})
+	return held, err
+}
+
+// Undelivered implements [Ledger].
+func (m *Memory) Undelivered(ctx context.Context, id string, event Event, token, reason string) (held bool, err error) {
+	_, err = m.ledger.change(ctx, id, func(r *Refund, now time.Time) bool {
+		held = r.EndDelivery(event, token, false, reason, now)
+		return held
+	})
+	return held, err
+}
+
+// Get implements [Ledger].
+func (m *Memory) Get(ctx context.Context, id string) (Refund, error) {
+	return m.ledger.change(ctx, id, func(*Refund, time.Time) bool { return false })
+}
+
+// List implements [Ledger]. Without any number in f it looks at every refund.
+func (m *Memory) List(ctx context.Context, f Filter) ([]Refund, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	found := m.ledger.matching(f)
+	slices.SortFunc(found, func(a, b *Refund) int {
+		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID))
+	})
+	limit := f.Limit
+	if limit <= 0 {
+		limit = DefaultLimit
+	}
+	list := make([]Refund, min(limit, len(found)))
+	for i := range list {
+		list[i] = found[i].Clone()
+	}
+	return list, nil
+}
+
+// ledger is the refunds of a Memory. A stored *Refund is never changed, only
+// replaced. One lock for all of them makes every method atomic, the sum of an
+// order included; nothing under it takes longer than a few map accesses.
+type ledger struct {
+	retention time.Duration
+	rows      shard
+	index     index
+}
+
+func (l *ledger) init(retention time.Duration) {
+	l.retention = retention
+	l.index = make(index)
+	l.rows.init()
+	l.rows.items.OnEvicted(func(_ string, row any) { l.index.move(row.(*Refund), nil) })
+}
+
+// lock locks the rows; the caller unlocks rows.mu.
+func (l *ledger) lock() {
+	l.rows.mu.Lock()
+	l.rows.sweep()
+}
+
+// read returns the row, which is not to be changed, or nil.
+func (l *ledger) read(id string) *Refund {
+	row, ok := l.rows.get(id)
+	if !ok {
+		l.rows.delete(id) // it may have expired, but stand in the index until it is swept
+		return nil
+	}
+	return row.(*Refund)
+}
+
+func (l *ledger) write(r Refund) {
+	old := l.read(r.ID)
+	if r.State == Pending || len(r.Due()) > 0 {
+		l.rows.keep(r.ID, &r)
+	} else {
+		l.rows.set(r.ID, &r, l.retention)
+	}
+	l.index.move(old, &r)
+}
+
+// change is read, decide, write: decide gets its own copy of the row and tells
+// whether to store it.
+func (l *ledger) change(ctx context.Context, id string, decide func(r *Refund, now time.Time) bool) (Refund, error) {
+	if err := ctx.Err(); err != nil {
+		return Refund{}, err
+	}
+	l.lock()
+	defer l.rows.mu.Unlock()
+	found := l.read(id)
+	if found == nil {
+		return Refund{}, ErrNotFound
+	}
+	r := found.Clone()
+	if decide(&r, time.Now().UTC()) {
+		l.write(r.Clone())
+	}
+	return r, nil
+}
+
+// reserved adds up the order's refunds that count, but for the one of id.
+func (l *ledger) reserved(orderID, id string) money.Amount {
+	var sum money.Amount
+	for _, other := range l.index[lookup{"order", orderID}] {
+		if row, ok := l.rows.get(other); ok && other != id && row.(*Refund).Counts() {
+			sum += row.(*Refund).Amount
+		}
+	}
+	return sum
+}
+
+// matching returns the rows that f selects, in no order.
+func (l *ledger) matching(f Filter) []*Refund {
+	l.lock()
+	defer l.rows.mu.Unlock()
+	var found []*Refund
+	match := func(row any) {
+		if r := row.(*Refund); f.Matches(*r) {
+			found = append(found, r)
+		}
+	}
+	if ids, ok := l.index.candidates(f); ok {
+		for _, id := range ids {
+			if row, ok := l.rows.get(id); ok {
+				match(row)
+			}
+		}
+		return found
+	}
+	for _, item := range l.rows.items.Items() {
+		match(item.Object)
+	}
+	return found
+}

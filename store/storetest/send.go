@@ -1,0 +1,108 @@
+package storetest
+
+import (
+	"encoding/json"
+	"slices"
+	"testing"
+
+	"github.com/alirefund/alirefund/store"
+)
+
+// nosend expects that no send is recorded now.
+func nosend(t *testing.T, s store.Store, id string, attempts int) {
+	t.Helper()
+	if attempt, err := s.Sending(t.Context(), id, attempts, long); err != nil || attempt != (store.Attempt{}) {
+		t.Fatalf("Sending = %+v, %v; want none", attempt, err)
+	}
+}
+
+var sendTests = []test{
+	{"a send is recorded", func(t *testing.T, s store.Store) {
+		r := mustOpen(t, s, trade("order", "number"), unlimited, store.Created)
+		mustSend(t, s, r.ID, 0, long)
+		got := mustGet(t, s, r.ID)
+		if got.Attempts != 1 || !slices.Equal(got.Unanswered, []int{1}) || got.SentAt.IsZero() || got.State != store.Pending {
+			t.Errorf("recorded %+v", got)
+		}
+	}},
+	{"after exactly so many sends", func(t *testing.T, s store.Store) {
+		r := mustOpen(t, s, trade("order", "number"), unlimited, store.Created)
+		for _, attempts := range []int{-1, 1, 2} {
+			nosend(t, s, r.ID, attempts)
+		}
+		mustSend(t, s, r.ID, 0, short)
+		outlast()
+		nosend(t, s, r.ID, 0)
+		mustSend(t, s, r.ID, 1, long)
+	}},
+	{"not while a send is under way", func(t *testing.T, s store.Store) {
+		r := mustOpen(t, s, trade("order", "number"), unlimited, store.Created)
+		mustSend(t, s, r.ID, 0, short)
+		nosend(t, s, r.ID, 1)
+		outlast()
+		mustSend(t, s, r.ID, 1, long)
+		nosend(t, s, r.ID, 2)
+	}},
+	{"its answer ends the send, nobody else's does", func(t *testing.T, s store.Store) {
+		r := mustOpen(t, s, trade("order", "number"), unlimited, store.Created)
+		attempt := mustSend(t, s, r.ID, 0, long)
+		mustSettle(t, s, r.ID, store.Settlement{Source: store.ByAnswer, Attempt: 1, Token: "other"})
+		mustSettle(t, s, r.ID, store.Settlement{Source: store.ByQuery, Attempt: 1, Finding: store.NotFound})
+		nosend(t, s, r.ID, 1)
+		mustSettle(t, s, r.ID, store.Settlement{Source: store.ByAnswer, Attempt: 1, Token: attempt.Token})
+		mustSend(t, s, r.ID, 1, long)
+	}},
+	{"not once it is settled", func(t *testing.T, s store.Store) {
+		ok := mustOpen(t, s, trade("order", "succeeded"), unlimited, store.Created)
+		succeed(t, s, ok.ID)
+		nosend(t, s, ok.ID, 0)
+		failed := mustOpen(t, s, trade("order", "failed"), unlimited, store.Created)
+		fail(t, s, failed.ID, true)
+		nosend(t, s, failed.ID, 1)
+	}},
+	{"settling tells whether the state changed", func(t *testing.T, s store.Store) {
+		r := mustOpen(t, s, trade("order", "number"), unlimited, store.Created)
+		fail(t, s, r.ID, false)
+		success := store.Settlement{Source: store.ByNotice, Finding: store.Success}
+		if got, changed := mustSettle(t, s, r.ID, store.Settlement{Source: store.ByQuery, Finding: store.NotFound}); changed || got.State != store.Failed {
+			t.Errorf("a question: %s, changed %v", got.State, changed)
+		}
+		if got, changed := mustSettle(t, s, r.ID, success); !changed || got.State != store.Succeeded {
+			t.Errorf("a success: %s, changed %v", got.State, changed)
+		}
+		if got, changed := mustSettle(t, s, r.ID, success); changed || got.State != store.Succeeded {
+			t.Errorf("the same again: %s, changed %v", got.State, changed)
+		}
+		if got, changed := mustSettle(t, s, r.ID, store.Settlement{Source: store.ByAnswer, Attempt: 1, Finding: store.Refusal}); changed || got.State != store.Succeeded {
+			t.Errorf("a refusal after it: %s, changed %v", got.State, changed)
+		}
+	}},
+	{"a refusal that waits for its question is remembered", func(t *testing.T, s store.Store) {
+		r := mustOpen(t, s, trade("order", "number"), unlimited, store.Created)
+		attempt := mustSend(t, s, r.ID, 0, long)
+		refused, changed := mustSettle(t, s, r.ID, store.Settlement{
+			Source: store.ByAnswer, Attempt: 1, Token: attempt.Token, Finding: store.Refusal, Check: true, Retryable: true,
+			SubCode: "ACQ.TRADE_HAS_CLOSE", Answer: json.RawMessage(`{"code":"40004"}`),
+		})
+		if changed || refused.State != store.Pending {
+			t.Fatalf("the refusal: %s, changed %v", refused.State, changed)
+		}
+		mustSettle(t, s, r.ID, store.Settlement{Source: store.ByQuery, Attempt: 1, Finding: store.NotFound, Conclusive: true})
+		got := mustGet(t, s, r.ID)
+		if !got.CanReopen() || got.SubCode != "ACQ.TRADE_HAS_CLOSE" || string(got.Answer) != `{"code":"40004"}` {
+			t.Errorf("it is %s, retryable %v: %s, %s", got.State, got.Retryable, got.SubCode, got.Answer)
+		}
+	}},
+	{"a question during a send fails nothing", func(t *testing.T, s store.Store) {
+		r := mustOpen(t, s, trade("order", "number"), unlimited, store.Created)
+		mustSend(t, s, r.ID, 0, short)
+		outlast()
+		mustSend(t, s, r.ID, 1, long)
+		// The late answer to the first.
+		mustSettle(t, s, r.ID, store.Settlement{Source: store.ByAnswer, Attempt: 1, Finding: store.Refusal})
+		notFound := store.Settlement{Source: store.ByQuery, Attempt: 2, Finding: store.NotFound, Conclusive: true}
+		if got, changed := mustSettle(t, s, r.ID, notFound); changed || got.State != store.Pending {
+			t.Errorf("it is %s, changed %v", got.State, changed)
+		}
+	}},
+}
