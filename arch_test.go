@@ -18,20 +18,21 @@ const modulePath = "github.com/alirefund/alirefund"
 // that a new one is a decision.
 var rooms = map[string][]string{
 	"": {
-		"/gateway", "/notify", "/store", "/signer", "/money",
+		"/gateway", "/notify", "/store", "/signer", "/money", "/internal/rawjson",
 		"github.com/gin-gonic/gin/...",
 		"github.com/go-playground/validator/v10/...",
 		"github.com/go-playground/locales/...",
 		"github.com/go-playground/universal-translator",
 		"golang.org/x/text/language",
 	},
-	"/gateway":          {"/signer", "/money", "golang.org/x/text/encoding/simplifiedchinese"},
+	"/gateway":          {"/signer", "/money", "/internal/rawjson", "golang.org/x/text/encoding/simplifiedchinese"},
 	"/notify":           {"/signer", "/money", "golang.org/x/text/..."},
 	"/store":            {"/money", "github.com/patrickmn/go-cache"},
 	"/store/storetest":  {"/store", "/money"},
 	"/alipaytest":       {"/signer", "/money", "golang.org/x/text/..."},
 	"/signer":           {},
 	"/money":            {},
+	"/internal/rawjson": {},
 	"/internal/vectors": {},
 }
 

@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 
+	"github.com/alirefund/alirefund/internal/rawjson"
 	"github.com/alirefund/alirefund/money"
 )
 
@@ -59,31 +62,25 @@ func (r *CouponRefundRequest) fields() []jsonField {
 // the caller wrote the fields that have two, and fails with [*bodyError] for
 // what is no such object, with [*ValidationError] for values of a wrong type.
 func decode(body []byte, fields []jsonField) (written map[string]string, err error) {
-	d := json.NewDecoder(bytes.NewReader(body))
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+	if !json.Valid(body) {
 		return nil, notJSON()
 	}
 	seen := make([]string, len(fields))
 	wrong := &ValidationError{}
-	for d.More() {
-		key, err := d.Token()
-		name, ok := key.(string)
-		if err != nil || !ok {
-			return nil, notJSON()
+	var broken error
+	_, err = rawjson.Fields(body, func(key, value []byte) {
+		if broken != nil {
+			return
 		}
-		var raw json.RawMessage
-		if err := d.Decode(&raw); err != nil {
-			return nil, notJSON()
-		}
+		name := text(key)
 		i := find(fields, name)
-		if i < 0 {
-			return nil, unknownField("/"+escapePointer(name), fields)
-		}
-		if seen[i] != "" {
-			return nil, &bodyError{"/" + name, Text{
-				En: fmt.Sprintf("%s is given twice (as %s)", name, seen[i]),
-				Zh: fmt.Sprintf("%s重复出现(已以%s传入)", name, seen[i]),
-			}}
+		switch {
+		case i < 0:
+			broken = unknownField("/"+escapePointer(name), fields)
+			return
+		case seen[i] != "":
+			broken = givenTwice("/"+name, name)
+			return
 		}
 		seen[i] = name
 		if name != fields[i].name {
@@ -92,24 +89,32 @@ func decode(body []byte, fields []jsonField) (written map[string]string, err err
 			}
 			written[fields[i].name] = name
 		}
-		if err := fill(fields[i].into, raw, "/"+name); err != nil {
-			var invalid *ValidationError
-			if !errors.As(err, &invalid) {
-				return nil, err
-			}
+		var invalid *ValidationError
+		if err := fill(fields[i].into, value, "/"+name); errors.As(err, &invalid) {
 			wrong.Fields = append(wrong.Fields, invalid.Fields...)
+		} else if err != nil {
+			broken = err
 		}
-	}
-	if _, err := d.Token(); err != nil {
+	})
+	switch {
+	case err != nil:
 		return nil, notJSON()
-	}
-	if rest := bytes.TrimSpace(body[d.InputOffset():]); len(rest) > 0 {
-		return nil, notJSON()
-	}
-	if len(wrong.Fields) > 0 {
+	case broken != nil:
+		return nil, broken
+	case len(wrong.Fields) > 0:
 		return nil, wrong
 	}
 	return written, nil
+}
+
+// text is the content of a JSON string without its quotes.
+func text(inner []byte) string {
+	if bytes.IndexByte(inner, '\\') < 0 {
+		return string(inner)
+	}
+	var s string
+	_ = json.Unmarshal(slices.Concat([]byte{'"'}, inner, []byte{'"'}), &s) // it was found valid
+	return s
 }
 
 func find(fields []jsonField, name string) int {
@@ -125,20 +130,21 @@ func find(fields []jsonField, name string) int {
 func fill(into any, raw json.RawMessage, at string) error {
 	switch into := into.(type) {
 	case *string:
-		if raw[0] != '"' || json.Unmarshal(raw, into) != nil {
+		if raw[0] != '"' {
 			return invalid(at, "type", Text{En: at[1:] + " must be a JSON string", Zh: at[1:] + "必须是JSON字符串"})
 		}
+		*into = text(raw[1 : len(raw)-1])
 		return nil
 	case *money.Amount:
 		if raw[0] == 'n' { // null, which encoding/json would skip
 			return invalid(at, "amount", amountText(at))
 		}
-		if err := json.Unmarshal(raw, into); err != nil {
+		if err := into.UnmarshalJSON(raw); err != nil {
 			return invalid(at, "amount", amountText(at))
 		}
 		return nil
 	}
-	if err := twice(json.NewDecoder(bytes.NewReader(raw)), at); err != nil {
+	if err := twice(raw, at); err != nil {
 		return err
 	}
 	d := json.NewDecoder(bytes.NewReader(raw))
@@ -159,39 +165,38 @@ func amountText(at string) Text {
 	}
 }
 
-// twice refuses objects that have a key twice, at any depth: decoders disagree
-// on which one counts.
-func twice(d *json.Decoder, at string) error {
-	t, err := d.Token()
-	if err != nil {
-		return notJSON()
+// twice refuses a value in which an object has a key twice, at any depth:
+// decoders disagree on which one counts.
+func twice(raw []byte, at string) (err error) {
+	below := func(name string, value []byte) {
+		if err == nil {
+			err = twice(value, at+"/"+name)
+		}
 	}
-	delim, ok := t.(json.Delim)
-	if !ok {
-		return nil
-	}
-	seen := map[string]bool{}
-	for i := 0; d.More(); i++ {
-		below := at + "/" + index(i)
-		if delim == '{' {
-			key, err := d.Token()
-			if err != nil {
-				return notJSON()
-			}
-			name := key.(string) //nolint:errcheck,forcetypeassert // the decoder's keys are strings
-			below = at + "/" + escapePointer(name)
-			if folded := strings.ToLower(name); seen[folded] {
-				return &bodyError{below, Text{En: name + " is given twice", Zh: name + "重复出现"}}
+	switch raw[0] {
+	case '{':
+		seen := map[string]bool{}
+		_, _ = rawjson.Fields(raw, func(key, value []byte) { // it was found valid
+			name := text(key)
+			if folded := strings.ToLower(name); seen[folded] && err == nil {
+				err = givenTwice(at+"/"+escapePointer(name), name)
 			} else {
 				seen[folded] = true
 			}
-		}
-		if err := twice(d, below); err != nil {
-			return err
-		}
+			below(escapePointer(name), value)
+		})
+	case '[':
+		i := 0
+		rawjson.Items(raw, func(item []byte) {
+			below(strconv.Itoa(i), item)
+			i++
+		})
 	}
-	_, err = d.Token()
 	return err
+}
+
+func givenTwice(at, name string) *bodyError {
+	return &bodyError{at, Text{En: name + " is given twice", Zh: name + "重复出现"}}
 }
 
 func notJSON() *bodyError {

@@ -2,6 +2,8 @@ package alirefund_test
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
 	"encoding/json"
 	"errors"
 	"io"
@@ -255,3 +257,17 @@ func (s *shop) expectMoved(want string) {
 }
 
 var errHost = errors.New("the host's database is down")
+
+// newKey returns a signer over a key of its own.
+func newKey(tb testing.TB) *signer.Signer {
+	tb.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	s, err := signer.New(key)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return s
+}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -171,5 +170,3 @@ func pointer(path string) string {
 func invalid(pointer, rule string, detail Text) *ValidationError {
 	return &ValidationError{Fields: []FieldError{{Pointer: pointer, Rule: rule, Detail: detail}}}
 }
-
-func index(i int) string { return strconv.Itoa(i) }

@@ -139,7 +139,11 @@ func learnt(s store.Settlement, reply gateway.Reply, err error, v gateway.Verdic
 	if reply.Code == "" && err != nil {
 		s.Message = err.Error()
 	}
-	s.Answer = reply.Node
+	// A refusal of the call itself is not kept verbatim: it may quote the text
+	// that was signed, and with it a token.
+	if reply.Code == "10000" || reply.Code == "40004" {
+		s.Answer = reply.Node
+	}
 	if v.Outcome == gateway.Succeeded {
 		s.TradeNo, s.OutOrderNo, s.OperationID = reply.Text("trade_no"), reply.Text("out_order_no"), reply.Text("operation_id")
 	}

@@ -117,7 +117,8 @@ type Options struct {
 }
 
 // Reply is what one call brought back. Its texts are UTF-8 whatever the gateway
-// sent; Node is verbatim.
+// sent, and SubMsg ends where Alipay quotes the request in it; Node is verbatim,
+// so that after isv.invalid-signature the request's token may stand in it.
 type Reply struct {
 	Method  string
 	Node    json.RawMessage // the response node; nil unless Signed

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 
+	"github.com/alirefund/alirefund/internal/rawjson"
 	"github.com/alirefund/alirefund/money"
 )
 
@@ -60,7 +61,7 @@ func (c *Client) QueryCoupon(ctx context.Context, q CouponQuery, o Options) (Cou
 // DecodeCoupon reads the verified node of a reply.
 func DecodeCoupon(reply Reply) CouponAnswer {
 	a := CouponAnswer{Reply: reply}
-	_, _ = eachField(reply.Node, func(key, value []byte) {
+	_, _ = rawjson.Fields(reply.Node, func(key, value []byte) {
 		switch string(key) {
 		case "auth_no":
 			a.AuthNo = text(value)

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/alirefund/alirefund/internal/rawjson"
 )
 
 // errEnvelope is what is wrong with an answer that is no envelope of Alipay's.
@@ -24,7 +26,7 @@ func cut(answer []byte, method string) (envelope, error) {
 	var e envelope
 	var certificate []byte
 	var twice error
-	end, err := eachField(answer, func(key, value []byte) {
+	end, err := rawjson.Fields(answer, func(key, value []byte) {
 		var place *[]byte
 		switch {
 		case bytes.ContainsRune(key, '\\'):
@@ -46,7 +48,7 @@ func cut(answer []byte, method string) (envelope, error) {
 	})
 	switch {
 	case err != nil:
-		return e, err
+		return e, fmt.Errorf("%w: %w", errEnvelope, err)
 	case twice != nil:
 		return e, twice
 	case len(bytes.TrimSpace(answer[end:])) > 0:
@@ -94,7 +96,7 @@ func (c *Client) open(reply Reply, answer []byte) (Reply, error) {
 		reply.Node = e.node
 	}
 	// The code of an unsigned answer is read to be shown. It proves nothing.
-	_, _ = eachField(e.node, func(key, value []byte) {
+	_, _ = rawjson.Fields(e.node, func(key, value []byte) {
 		switch string(key) {
 		case "code":
 			reply.Code = printable(text(value))
@@ -127,7 +129,7 @@ func (c *Client) open(reply Reply, answer []byte) (Reply, error) {
 func (r Reply) Text(name string) string {
 	var found string
 	if r.Signed {
-		_, _ = eachField(r.Node, func(key, value []byte) {
+		_, _ = rawjson.Fields(r.Node, func(key, value []byte) {
 			if string(key) == name {
 				found = text(value)
 			}

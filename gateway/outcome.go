@@ -290,7 +290,7 @@ func transport(reply Reply, err error) Transport {
 		return NothingSent
 	case errors.Is(err, ErrUnverified):
 		return Unverified
-	case errors.As(err, &refusal) && refusal.Signed && reply.Signed:
+	case errors.As(err, &refusal) && reply.Signed: // an unsigned refusal is ErrUnverified
 		return SignedAnswer
 	}
 	return NoAnswer

@@ -1,7 +1,6 @@
 package gateway_test
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -284,108 +283,6 @@ func TestTableRows(t *testing.T) {
 				if got := gateway.Judge(f); got != row.Verdict {
 					t.Errorf("row %d is hidden by another for %+v: %+v", i, f, got)
 				}
-			}
-		}
-	}
-}
-
-// Judge functions against nodes as they might come.
-func TestJudge(t *testing.T) {
-	var (
-		moved     = gateway.Verdict{Outcome: gateway.Succeeded}
-		notFound  = gateway.Verdict{Outcome: gateway.NotFound}
-		ended     = gateway.Verdict{Ended: true}
-		attention = gateway.Verdict{Attention: true}
-		nothing   = gateway.Verdict{}
-		unknown   = gateway.Want{OutTradeNo: "T1", AuthNo: "A1", OutRequestNo: "R1"} // its amount is not known
-	)
-	for _, c := range []struct {
-		call   gateway.Call
-		what   string
-		fields string
-		want   gateway.Want
-		expect gateway.Verdict
-	}{
-		{gateway.TradeRefundCall, "no order in it", `"fund_change":"Y"`, asked, moved},
-		{gateway.TradeRefundCall, "order as a number", `"fund_change":"Y","out_trade_no":1`, gateway.Want{OutTradeNo: "1"}, moved},
-		{gateway.TradeRefundCall, "cumulative refund_fee", `"fund_change":"Y","out_trade_no":"T1","refund_fee":9.5`, asked, moved},
-		{gateway.TradeRefundCall, "lower case", `"fund_change":"y"`, asked, ended},
-		{gateway.TradeRefundCall, "a truth value", `"fund_change":true`, asked, ended},
-		{gateway.TradeRefundCall, "no fund_change", `"out_trade_no":"T1","refund_fee":"1.00"`, asked, ended},
-		{gateway.TradeRefundCall, "order in other letters", `"fund_change":"Y","out_trade_no":"t1"`, asked, attention},
-		{gateway.TradeRefundCall, "N for another order", `"fund_change":"N","out_trade_no":"T2"`, asked, attention},
-
-		{gateway.CouponRefundCall, "amount as a number", `"status":"SUCCESS","auth_no":"A1","out_request_no":"R1","amount":1`, asked, moved},
-		{gateway.CouponRefundCall, "status alone", `"status":"SUCCESS"`, asked, moved},
-		{gateway.CouponRefundCall, "amount not known to us", `"status":"SUCCESS","amount":"7.00"`, unknown, moved},
-		{gateway.CouponRefundCall, "other amount", `"status":"SUCCESS","amount":"1.01"`, asked, attention},
-		{gateway.CouponRefundCall, "other number", `"status":"SUCCESS","out_request_no":"R2"`, asked, attention},
-		{gateway.CouponRefundCall, "other red packet", `"status":"SUCCESS","auth_no":"A2"`, asked, attention},
-		{gateway.CouponRefundCall, "INIT", `"status":"INIT","auth_no":"A1"`, asked, nothing},
-		{gateway.CouponRefundCall, "CLOSED", `"status":"CLOSED","auth_no":"A1"`, asked, nothing},
-		{gateway.CouponRefundCall, "no status", `"auth_no":"A1"`, asked, nothing},
-
-		{gateway.RefundQueryCall, "amount as a number", `"refund_status":"REFUND_SUCCESS","out_trade_no":"T1","out_request_no":"R1","refund_amount":1.0`, asked, moved},
-		{gateway.RefundQueryCall, "amount not known to us", `"refund_status":"REFUND_SUCCESS","out_trade_no":"T1","out_request_no":"R1","refund_amount":"7.00"`, unknown, moved},
-		{gateway.RefundQueryCall, "empty", `"out_trade_no":"T1"`, asked, notFound},
-		{gateway.RefundQueryCall, "empty, all null", `"refund_status":null,"refund_amount":"","out_request_no":null`, asked, notFound},
-		{gateway.RefundQueryCall, "empty, of another order", `"out_trade_no":"T2"`, asked, attention},
-		{gateway.RefundQueryCall, "empty, of another number", `"out_trade_no":"T1","out_request_no":"R2"`, asked, attention},
-		{gateway.RefundQueryCall, "without status, as in 2019", `"out_trade_no":"T1","out_request_no":"R1","refund_amount":"1.00"`, asked, nothing},
-		{gateway.RefundQueryCall, "in progress", `"refund_status":"REFUND_PROCESSING","out_trade_no":"T1","out_request_no":"R1","refund_amount":"1.00"`, asked, nothing},
-		{gateway.RefundQueryCall, "failed, says a status", `"refund_status":"REFUND_FAIL","out_trade_no":"T1","out_request_no":"R1","refund_amount":"1.00"`, asked, nothing},
-		{gateway.RefundQueryCall, "other order", `"refund_status":"REFUND_SUCCESS","out_trade_no":"T2","out_request_no":"R1","refund_amount":"1.00"`, asked, attention},
-		{gateway.RefundQueryCall, "other number", `"refund_status":"REFUND_SUCCESS","out_trade_no":"T1","out_request_no":"r1","refund_amount":"1.00"`, asked, attention},
-		{gateway.RefundQueryCall, "other amount", `"refund_status":"REFUND_SUCCESS","out_trade_no":"T1","out_request_no":"R1","refund_amount":"1.01"`, asked, attention},
-		{gateway.RefundQueryCall, "no order", `"refund_status":"REFUND_SUCCESS","out_request_no":"R1","refund_amount":"1.00"`, asked, attention},
-		{gateway.RefundQueryCall, "no number", `"refund_status":"REFUND_SUCCESS","out_trade_no":"T1","refund_amount":"1.00"`, asked, attention},
-		{gateway.RefundQueryCall, "no amount", `"refund_status":"REFUND_SUCCESS","out_trade_no":"T1","out_request_no":"R1"`, asked, attention},
-		{gateway.RefundQueryCall, "an amount that is none", `"refund_status":"REFUND_SUCCESS","out_trade_no":"T1","out_request_no":"R1","refund_amount":"1e0"`, asked, attention},
-
-		{gateway.CouponQueryCall, "amount as a number", `"operation_type":"REFUND","status":"SUCCESS","auth_no":"A1","out_request_no":"R1","amount":1.00`, asked, moved},
-		{gateway.CouponQueryCall, "amount not known to us", `"operation_type":"REFUND","status":"SUCCESS","auth_no":"A1","out_request_no":"R1"`, unknown, moved},
-		{gateway.CouponQueryCall, "empty", `"msg":"Success"`, asked, nothing},
-		{gateway.CouponQueryCall, "PAY", `"operation_type":"PAY","status":"SUCCESS","auth_no":"A1","out_request_no":"R1","amount":"1.00"`, asked, attention},
-		{gateway.CouponQueryCall, "no operation_type", `"status":"SUCCESS","auth_no":"A1","out_request_no":"R1","amount":"1.00"`, asked, nothing},
-		{gateway.CouponQueryCall, "INIT", `"operation_type":"REFUND","status":"INIT","auth_no":"A1","out_request_no":"R1","amount":"1.00"`, asked, nothing},
-		{gateway.CouponQueryCall, "CLOSED", `"operation_type":"REFUND","status":"CLOSED","auth_no":"A1","out_request_no":"R1","amount":"1.00"`, asked, nothing},
-		{gateway.CouponQueryCall, "other red packet", `"operation_type":"REFUND","status":"SUCCESS","auth_no":"A2","out_request_no":"R1","amount":"1.00"`, asked, attention},
-		{gateway.CouponQueryCall, "other number", `"operation_type":"REFUND","status":"SUCCESS","auth_no":"A1","out_request_no":"R2","amount":"1.00"`, asked, attention},
-		{gateway.CouponQueryCall, "other amount", `"operation_type":"REFUND","status":"SUCCESS","auth_no":"A1","out_request_no":"R1","amount":"2.00"`, asked, attention},
-		{gateway.CouponQueryCall, "no red packet", `"operation_type":"REFUND","status":"SUCCESS","out_request_no":"R1","amount":"1.00"`, asked, nothing},
-		{gateway.CouponQueryCall, "no number", `"operation_type":"REFUND","status":"SUCCESS","auth_no":"A1","amount":"1.00"`, asked, nothing},
-		{gateway.CouponQueryCall, "no amount", `"operation_type":"REFUND","status":"SUCCESS","auth_no":"A1","out_request_no":"R1"`, asked, nothing},
-	} {
-		t.Run(fmt.Sprintf("%v/%s", c.call, c.what), func(t *testing.T) {
-			reply, err := came(gateway.SignedAnswer, "10000", "", c.fields)
-			if got := judges[c.call](reply, err, c.want); got != c.expect {
-				t.Errorf("%+v, want %+v", got, c.expect)
-			}
-		})
-	}
-}
-
-// What an error says counts before what the reply claims, and the unknown error
-// of somebody's transport is no knowledge.
-func TestJudgeOfStrangeErrors(t *testing.T) {
-	reply, _ := came(gateway.SignedAnswer, "10000", "", `"fund_change":"Y"`)
-	unsigned, _ := came(gateway.Unverified, "10000", "", "")
-	for _, c := range []struct {
-		what  string
-		reply gateway.Reply
-		err   error
-		want  gateway.Verdict
-	}{
-		{"no error, no reply", gateway.Reply{}, nil, gateway.Verdict{}},
-		{"no error, unsigned", unsigned, nil, gateway.Verdict{}},
-		{"an error from elsewhere", reply, errors.New("disk full"), gateway.Verdict{}},
-		{"no answer because of what says it was not sent", gateway.Reply{}, fmt.Errorf("%w: %w", gateway.ErrNoAnswer, gateway.ErrNotSent), gateway.Verdict{}},
-		{"a signed refusal beside an unsigned reply", unsigned, &gateway.Error{Code: "40004", SubCode: "ACQ.TRADE_NOT_EXIST", Signed: true}, gateway.Verdict{}},
-		{"an unsigned refusal beside a signed reply", reply, &gateway.Error{Code: "40004", SubCode: "ACQ.TRADE_NOT_EXIST"}, gateway.Verdict{Attention: true}},
-	} {
-		for call, judge := range judges {
-			if got := judge(c.reply, c.err, asked); got != c.want {
-				t.Errorf("%s, %v: %+v, want %+v", c.what, call, got, c.want)
 			}
 		}
 	}

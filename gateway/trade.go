@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 
+	"github.com/alirefund/alirefund/internal/rawjson"
 	"github.com/alirefund/alirefund/money"
 )
 
@@ -97,7 +98,7 @@ func (c *Client) RefundTrade(ctx context.Context, r TradeRefund, o Options) (Tra
 // DecodeTradeRefund reads the verified node of a reply.
 func DecodeTradeRefund(reply Reply) TradeRefundAnswer {
 	a := TradeRefundAnswer{Reply: reply}
-	_, _ = eachField(reply.Node, func(key, value []byte) {
+	_, _ = rawjson.Fields(reply.Node, func(key, value []byte) {
 		switch string(key) {
 		case "trade_no":
 			a.TradeNo = text(value)
@@ -118,7 +119,7 @@ func DecodeTradeRefund(reply Reply) TradeRefundAnswer {
 		case "gmt_refund_pay":
 			a.GmtRefundPay = text(value)
 		case "refund_detail_item_list":
-			eachItem(value, func(item []byte) { a.RefundDetailItems = append(a.RefundDetailItems, fundDetail(item)) })
+			rawjson.Items(value, func(item []byte) { a.RefundDetailItems = append(a.RefundDetailItems, fundDetail(item)) })
 		case "store_name":
 			a.StoreName = text(value)
 		case "send_back_fee":
@@ -126,7 +127,7 @@ func DecodeTradeRefund(reply Reply) TradeRefundAnswer {
 		case "refund_hyb_amount":
 			a.RefundHybAmount = amount(value)
 		case "refund_preset_paytool_list":
-			eachItem(value, func(item []byte) {
+			rawjson.Items(value, func(item []byte) {
 				a.RefundPresetPaytools = append(a.RefundPresetPaytools, presetPaytool(item))
 			})
 		case "refund_settlement_id":
@@ -143,7 +144,7 @@ func DecodeTradeRefund(reply Reply) TradeRefundAnswer {
 }
 
 func fundDetail(raw []byte) (d FundDetail) {
-	_, _ = eachField(raw, func(key, value []byte) {
+	_, _ = rawjson.Fields(raw, func(key, value []byte) {
 		switch string(key) {
 		case "fund_channel":
 			d.FundChannel = text(value)
@@ -161,10 +162,10 @@ func fundDetail(raw []byte) (d FundDetail) {
 }
 
 func presetPaytool(raw []byte) (p PresetPaytool) {
-	_, _ = eachField(raw, func(key, value []byte) {
+	_, _ = rawjson.Fields(raw, func(key, value []byte) {
 		switch string(key) {
 		case "amount":
-			eachItem(value, func(item []byte) { p.Amounts = append(p.Amounts, amount(item)) })
+			rawjson.Items(value, func(item []byte) { p.Amounts = append(p.Amounts, amount(item)) })
 		case "assert_type_code":
 			p.AssertTypeCode = text(value)
 		}
@@ -203,7 +204,7 @@ func (c *Client) QueryRefund(ctx context.Context, q RefundQuery, o Options) (Ref
 // DecodeRefundQuery reads the verified node of a reply.
 func DecodeRefundQuery(reply Reply) RefundQueryAnswer {
 	a := RefundQueryAnswer{Reply: reply}
-	_, _ = eachField(reply.Node, func(key, value []byte) {
+	_, _ = rawjson.Fields(reply.Node, func(key, value []byte) {
 		switch string(key) {
 		case "trade_no":
 			a.TradeNo = text(value)
@@ -222,7 +223,7 @@ func DecodeRefundQuery(reply Reply) RefundQueryAnswer {
 		case "send_back_fee":
 			a.SendBackFee = amount(value)
 		case "refund_detail_item_list":
-			eachItem(value, func(item []byte) { a.RefundDetailItems = append(a.RefundDetailItems, fundDetail(item)) })
+			rawjson.Items(value, func(item []byte) { a.RefundDetailItems = append(a.RefundDetailItems, fundDetail(item)) })
 		}
 	})
 	return a

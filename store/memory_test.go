@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,26 +37,63 @@ func TestRememberKeepsTheContract(t *testing.T) {
 	})
 }
 
+// What expires is removed while the store is used, however the uses fall.
 func TestMemoryForgetsClaimsUnderUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		const aMinute, keep = 150, 2 * time.Hour
 		m := store.NewMemory()
-		fill := func(prefix string) {
-			for n := range 20_000 {
-				key := fmt.Sprint(prefix, n)
-				if held, err := m.Complete(t.Context(), key, claimed(t, m, key), time.Hour); !held || err != nil {
-					t.Fatal("Complete:", held, err)
-				}
+		for n := range 8 * 60 * aMinute {
+			key := fmt.Sprint(n)
+			if held, err := m.Complete(t.Context(), key, claimed(t, m, key), keep); !held || err != nil {
+				t.Fatal("Complete:", held, err)
 			}
+			time.Sleep(time.Minute / aMinute)
 		}
-		fill("a")
-		for _, prefix := range []string{"b", "c", "d"} {
-			time.Sleep(3 * time.Hour)
-			fill(prefix)
-		}
-		if keys, ends := m.Entries(); keys > 21_000 || ends > 42_000 {
-			t.Errorf("%d keys with %d ends are held, of which 20000 have not expired", keys, ends)
+		// Completed keys live for two hours, and the ends of their leases for one.
+		const live = 2 * 60 * aMinute
+		if keys, ends := m.Entries(); keys < live || keys > live*11/10 || ends > live*17/10 {
+			t.Errorf("%d keys with %d ends are held, of which %d have not expired", keys, ends, live)
 		}
 	})
+}
+
+// Read, decide and write are one step: sums would be exceeded, or maps break.
+func TestMemoryUnderLoad(t *testing.T) {
+	const orders, each = 50, 40
+	m := store.NewMemory()
+	var claims, created atomic.Int64
+	var wg sync.WaitGroup
+	for worker := range 64 {
+		wg.Go(func() {
+			for n := range orders * each {
+				token, _, err := m.Claim(t.Context(), fmt.Sprint(n), time.Minute)
+				if err != nil {
+					t.Error(err)
+				}
+				if token != "" {
+					claims.Add(1)
+				}
+				r := refund(fmt.Sprint(n/each), fmt.Sprint(worker, n))
+				_, o, err := m.Open(t.Context(), r, store.Limit{Total: 1000, Known: true})
+				if err != nil {
+					t.Error(err)
+				}
+				if o.How == store.Created {
+					created.Add(1)
+				}
+				if n%each == 0 {
+					runtime.Gosched()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if got := claims.Load(); got != orders*each {
+		t.Errorf("%d claims of %d keys were won", got, orders*each)
+	}
+	if got := created.Load(); got != orders*10 {
+		t.Errorf("%d refunds of 1.00 for %d orders of 10.00", got, orders)
+	}
 }
 
 // go-cache takes 0 for its default and less for "for ever".

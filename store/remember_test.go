@@ -29,8 +29,10 @@ func (d *database) Claim(ctx context.Context, key string, lease time.Duration) (
 }
 
 func (d *database) Complete(ctx context.Context, key, token string, keep time.Duration) (bool, error) {
-	held, err := d.Claims.Complete(ctx, key, token, keep)
-	return held, errors.Join(err, d.err)
+	if d.err != nil {
+		return true, d.err // a sloppy back-end: an error decides
+	}
+	return d.Claims.Complete(ctx, key, token, keep)
 }
 
 func claimed(t *testing.T, c store.Claims, key string) string {

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/alirefund/alirefund/alipaytest"
+	"github.com/alirefund/alirefund/store"
+)
+
+// What exists in the fake Alipay. The numbers of the first order and of the
+// first red packet are those of Alipay's sample requests.
+var (
+	paidOrders = []alipaytest.Trade{
+		{OutTradeNo: "6823789339978248", Total: 88_88},
+		{OutTradeNo: "6823789339978249", Total: 1},
+		{OutTradeNo: "6823789339978250", Total: 199_00},
+	}
+	redPackets = []alipaytest.RedPacket{
+		{AuthNo: "2018081710002001860231318890", Amount: 8_88, Claimed: 6_66},
+		{AuthNo: "2018081710002001860231318891", Amount: 20_00},
+	}
+	// unknownOrder was paid too, and the shop's book does not know it.
+	unknownOrder = alipaytest.Trade{OutTradeNo: "6823789339978251", Total: 55_00}
+)
+
+// newFake returns a fake Alipay in which the orders were paid, and enters them
+// into the shop's book. What happens to them is notified to payNotifyURL.
+func newFake(payNotifyURL string, book *orderBook) *alipaytest.Alipay {
+	fake := alipaytest.New(alipaytest.Config{})
+	fake.InjectRandomly(0, 1, alipaytest.Fault{Kind: alipaytest.NoticeLate, Delay: time.Second}) // as a rule it comes after the answer
+	for _, t := range slices.Concat(paidOrders, []alipaytest.Trade{unknownOrder}) {
+		t.NotifyURL = payNotifyURL
+		fake.AddTrade(t)
+	}
+	for _, t := range paidOrders {
+		book.add(store.Trade, t.OutTradeNo, t.Total)
+	}
+	for _, p := range redPackets {
+		p.NotifyURL = payNotifyURL
+		fake.AddRedPacket(p)
+		book.add(store.Coupon, p.AuthNo, p.Amount)
+	}
+	return fake
+}
+
+// tryOut is the text for somebody who starts the shop for the first time.
+func tryOut(base, token string) string {
+	var b strings.Builder
+	b.WriteString("A fake Alipay runs inside: no account is needed, and no money moves.\n\nPaid orders, by out_trade_no:\n")
+	for _, t := range paidOrders {
+		fmt.Fprintf(&b, "  %s  %7s\n", t.OutTradeNo, t.Total)
+	}
+	fmt.Fprintf(&b, "  %s  %7s, which the shop's own book does not know\n", unknownOrder.OutTradeNo, unknownOrder.Total)
+	b.WriteString("Red packets, by auth_no:\n")
+	for _, p := range redPackets {
+		fmt.Fprintf(&b, "  %s  %7s, of which %s is not claimed yet\n", p.AuthNo, p.Amount, p.Amount-p.Claimed)
+	}
+	staff := "-H 'Authorization: Bearer " + token + "'"
+	refund := fmt.Sprintf(`curl -sS -w '\n' %s/alipay/refunds %s -H 'Content-Type: application/json' -d '{"out_trade_no":"%s","out_request_no":"refund-1","refund_amount":"9.90"}'`,
+		base, staff, paidOrders[2].OutTradeNo)
+	b.WriteString("\nRefund, ask for the same once more, and list what the shop's hooks were told:\n\n")
+	fmt.Fprintf(&b, "%s\n%s\ncurl -sS -w '\\n' %s/events %s\n\n", refund, refund, base, staff)
+	return b.String()
+}

@@ -1,0 +1,167 @@
+// Command example_app is a small shop that mounts alirefund. Without any flag a
+// fake Alipay runs inside, so that it needs no account and moves no money:
+//
+//	go run ./example_app
+//
+// shop.go is what a host writes: its guard, its order totals, its hooks, and how
+// the routes are mounted. This file reads the flags, starts and stops.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/alirefund/alirefund"
+	"github.com/alirefund/alirefund/alipaytest"
+	"github.com/alirefund/alirefund/signer"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	err := run(ctx, os.Args[1:], os.Getenv, os.Stdout)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "example_app:", err)
+	}
+	os.Exit(exitCode(err))
+}
+
+func exitCode(err error) int {
+	var wrong problems
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &wrong):
+		return 2
+	}
+	return 1
+}
+
+// run is the program: it serves until ctx ends. It fails with [problems], all of
+// them at once, if settings are wrong.
+func run(ctx context.Context, args []string, env func(string) string, stdout io.Writer) error {
+	wrong := problems{}
+	o, err := parse(args, env, wrong)
+	if errors.Is(err, flag.ErrHelp) {
+		return o.help(stdout)
+	}
+	listener, base, err := listen(ctx, o.addr)
+	if err != nil {
+		wrong.add("addr", err.Error())
+	} else {
+		defer listener.Close()
+	}
+	events, err := openEventLog(o.events)
+	if err != nil {
+		wrong.add("events", err.Error())
+	} else {
+		defer events.Close()
+	}
+
+	shop := &shop{staffToken: o.staffToken, orders: newOrderBook(), events: events, log: log.New(stdout, "", 0)}
+	config := shop.config()
+	config.Timeout = o.timeoutIn(wrong)
+	var fake *alipaytest.Alipay
+	if o.gateway == "" {
+		fake = newFake(base+payNotifyPath, shop.orders)
+		o.useFake(fake, base+notifyPath, &config, wrong)
+	} else {
+		o.useGateway(&config, wrong)
+	}
+	module, err := alirefund.New(config)
+	wrong.addConfig(err)
+	if len(wrong) > 0 {
+		return wrong
+	}
+
+	ctx, cancel := context.WithCancel(ctx)
+	var background sync.WaitGroup
+	defer background.Wait()
+	defer cancel()
+	if fake != nil {
+		background.Go(func() { fake.Run(ctx) }) // it posts its notices to this very shop
+		shop.log.Print(tryOut(base, o.staffToken))
+	} else if o.madeToken {
+		shop.log.Printf("The staff token of this run is %s", o.staffToken)
+	}
+	shop.log.Printf("The shop listens at %s and stops by Ctrl-C.", base)
+	// As long as a refund may take: a send, three questions, and the hooks.
+	return serve(ctx, listener, shop.routes(module), 4*config.Timeout+time.Minute)
+}
+
+// listen returns the listener and the URL by which this machine reaches it.
+func listen(ctx context.Context, addr string) (_ net.Listener, base string, err error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, "http://localhost", err
+	}
+	host, port, err := net.SplitHostPort(listener.Addr().String())
+	if ip := net.ParseIP(host); ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return listener, "http://" + net.JoinHostPort(host, port), err
+}
+
+// serve serves until ctx ends; then it accepts nothing more, and lets what is in
+// flight end within patience.
+func serve(ctx context.Context, listener net.Listener, h http.Handler, patience time.Duration) error {
+	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	return server.Shutdown(ctx)
+}
+
+// useFake makes the fake the shop's Alipay.
+func (o *options) useFake(fake *alipaytest.Alipay, notifyURL string, c *alirefund.Config, wrong problems) {
+	for name, value := range map[string]string{
+		"app-id": o.appID, "private-key": o.privateKey, "alipay-public-key": o.alipayPublicKey,
+	} {
+		if value != "" {
+			wrong.add(name, "is of no use without -gateway, and no real money would move")
+		}
+	}
+	if o.notifyURL != "" {
+		notifyURL = o.notifyURL
+	}
+	c.Gateway, c.HTTPClient = alipaytest.GatewayURL, fake.HTTPClient()
+	c.App = alirefund.App{ID: fake.AppID(), NotifyURL: notifyURL}
+	setKeys(&c.App, fake.AppPrivateKey(), fake.AlipayPublicKey(), wrong)
+}
+
+// useGateway makes what the flags name the shop's Alipay.
+func (o *options) useGateway(c *alirefund.Config, wrong problems) {
+	if o.appID == "" {
+		wrong.add("app-id", "is required with -gateway")
+	}
+	c.Gateway = o.gateway
+	c.App = alirefund.App{ID: o.appID, NotifyURL: o.notifyURL}
+	setKeys(&c.App, wrong.read("private-key", o.privateKey), wrong.read("alipay-public-key", o.alipayPublicKey), wrong)
+}
+
+func setKeys(app *alirefund.App, private, public string, wrong problems) {
+	var err error
+	if app.Signer, err = signer.FromPEM(private); err != nil {
+		wrong.add("private-key", err.Error())
+	}
+	if app.Verifier, err = signer.VerifierFromPEM(public); err != nil {
+		wrong.add("alipay-public-key", err.Error())
+	}
+}
