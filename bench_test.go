@@ -209,4 +209,3 @@ func BenchmarkRefundRoute(b *testing.B) {
 		}
 	})
 }
-

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/alirefund/alirefund/gateway"
@@ -103,7 +104,7 @@ func (m *Module) tradeNotice(ctx context.Context, n *notify.Notification) error 
 	if total, known := n.RefundFee(); known && total < r.Amount {
 		return m.askEach(ctx, found) // less than this refund alone: somebody is wrong
 	}
-	s := store.Settlement{Source: store.ByNotice, Finding: store.Success, TradeNo: n.TradeNo()}
+	s := store.Settlement{Source: store.ByNotice, Finding: store.Success, TradeNo: strings.Clone(n.TradeNo())}
 	if r.Amount == 0 {
 		s.Amount = m.amountOf(ctx, r)
 	}
@@ -151,7 +152,8 @@ func (m *Module) couponNotice(ctx context.Context, n *notify.Notification, other
 	amount, known := n.Amount()
 	r := store.Refund{
 		Kind: store.Coupon, App: m.config.App.ID, Merchant: merchantOf(n),
-		AuthNo: n.AuthNo(), OutOrderNo: n.OutOrderNo(), OperationID: n.OperationID(), OutRequestNo: n.OutRequestNo(), Amount: amount,
+		AuthNo: strings.Clone(n.AuthNo()), OutOrderNo: strings.Clone(n.OutOrderNo()),
+		OperationID: strings.Clone(n.OperationID()), OutRequestNo: strings.Clone(n.OutRequestNo()), Amount: amount,
 	}
 	switch {
 	case !n.Succeeded() && len(rows) == 0:
@@ -169,7 +171,7 @@ func (m *Module) couponNotice(ctx context.Context, n *notify.Notification, other
 	case len(rows) == 1:
 		return m.settleNotice(ctx, rows[0], store.Settlement{
 			Source: store.ByNotice, Finding: store.Success,
-			OutOrderNo: n.OutOrderNo(), OperationID: n.OperationID(), Amount: amount,
+			OutOrderNo: r.OutOrderNo, OperationID: r.OperationID, Amount: amount,
 		})
 	case r.OutRequestNo != "":
 		r = r.Identify()
@@ -212,17 +214,19 @@ func matching(rows []store.Refund, number string) []store.Refund {
 	return found
 }
 
+// tradeRefund is the refund that a notice tells of. Its texts are copies: a text
+// of the notice's holds its whole body in memory.
 func (m *Module) tradeRefund(n *notify.Notification, number string) store.Refund {
 	return store.Refund{
 		Kind: store.Trade, App: m.config.App.ID, Merchant: merchantOf(n),
-		OutTradeNo: n.OutTradeNo(), TradeNo: n.TradeNo(), OutRequestNo: number,
+		OutTradeNo: strings.Clone(n.OutTradeNo()), TradeNo: strings.Clone(n.TradeNo()), OutRequestNo: strings.Clone(number),
 	}
 }
 
 // merchantOf names the merchant of a refund that nobody here asked for.
 func merchantOf(n *notify.Notification) string {
 	if merchant := n.AuthAppID(); merchant != n.AppID() {
-		return merchant
+		return strings.Clone(merchant)
 	}
 	return ""
 }

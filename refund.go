@@ -53,7 +53,7 @@ func (m *Module) refundTrade(ctx context.Context, request RefundRequest) (Result
 	return m.refund(ctx, store.Refund{
 		Kind: store.Trade, App: m.config.App.ID, Merchant: merchant,
 		OutTradeNo: order, TradeNo: request.TradeNo, OutRequestNo: number, Amount: request.RefundAmount,
-		Request: content, Actor: request.Actor,
+		Request: store.JSON(content), Actor: request.Actor,
 	}, token, request.AppAuthToken != "")
 }
 
@@ -88,7 +88,7 @@ func (m *Module) refundCoupon(ctx context.Context, request CouponRefundRequest) 
 	return m.refund(ctx, store.Refund{
 		Kind: store.Coupon, App: m.config.App.ID, Merchant: merchant,
 		AuthNo: request.AuthNo, OutOrderNo: request.OutOrderNo, OutRequestNo: request.OutRequestNo, Amount: request.Amount,
-		Request: content, NotifyURL: request.NotifyURL, Actor: request.Actor,
+		Request: store.JSON(content), NotifyURL: request.NotifyURL, Actor: request.Actor,
 	}, token, request.AppAuthToken != "")
 }
 
@@ -233,7 +233,7 @@ func differences(recorded, asked store.Refund) []string {
 		return names
 	}
 	var was, is map[string]json.RawMessage
-	if json.Unmarshal(recorded.Request, &was) != nil || json.Unmarshal(asked.Request, &is) != nil {
+	if json.Unmarshal([]byte(recorded.Request), &was) != nil || json.Unmarshal([]byte(asked.Request), &is) != nil {
 		return names
 	}
 	names = nil

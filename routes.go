@@ -2,14 +2,13 @@ package alirefund
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"mime"
 	"net/http"
 	"path"
+	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/gin-gonic/gin"
 
@@ -165,11 +164,11 @@ type view struct {
 	Retryable    bool         `json:"retryable,omitempty"`
 	// While it is unresolved: whether it is being sent just now, why a person
 	// should look, and what was last heard.
-	InProgress bool            `json:"in_progress,omitempty"`
-	Attention  string          `json:"attention,omitempty"`
-	Heard      *heard          `json:"heard,omitempty"`
-	SettledAt  time.Time       `json:"settled_at,omitzero"`
-	Alipay     json.RawMessage `json:"alipay,omitempty"`
+	InProgress bool       `json:"in_progress,omitempty"`
+	Attention  string     `json:"attention,omitempty"`
+	Heard      *heard     `json:"heard,omitempty"`
+	SettledAt  time.Time  `json:"settled_at,omitzero"`
+	Alipay     store.JSON `json:"alipay,omitempty"`
 }
 
 type heard struct {
@@ -195,11 +194,8 @@ func viewOf(res Result) *view {
 
 // displayable is a node fit for an answer in UTF-8: verbatim, unless the gateway
 // put other bytes into it.
-func displayable(node json.RawMessage) json.RawMessage {
-	if utf8.Valid(node) {
-		return node
-	}
-	return json.RawMessage(string([]rune(string(node))))
+func displayable(node store.JSON) store.JSON {
+	return store.JSON(strings.ToValidUTF8(string(node), "\uFFFD"))
 }
 
 func (m *Module) answerRefund(c *gin.Context, result Result, err error) {

@@ -2,6 +2,7 @@ package alirefund
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"strings"
 	"time"
@@ -35,10 +36,10 @@ func (m *Module) send(ctx context.Context, r store.Refund, token string) (store.
 	var reply gateway.Reply
 	var verdict gateway.Verdict
 	if r.Kind == store.Coupon {
-		reply, err = m.gateway.Do(ctx, gateway.MethodCouponRefund, r.Request, options)
+		reply, err = m.gateway.Do(ctx, gateway.MethodCouponRefund, json.RawMessage(r.Request), options)
 		verdict = gateway.JudgeCouponRefund(reply, err, want(r))
 	} else {
-		reply, err = m.gateway.Do(ctx, gateway.MethodTradeRefund, r.Request, options)
+		reply, err = m.gateway.Do(ctx, gateway.MethodTradeRefund, json.RawMessage(r.Request), options)
 		verdict = gateway.JudgeTradeRefund(reply, err, want(r))
 	}
 	// A settlement that could not be written leaves the refund pending.
@@ -142,7 +143,7 @@ func learnt(s store.Settlement, reply gateway.Reply, err error, v gateway.Verdic
 	// A refusal of the call itself is not kept verbatim: it may quote the text
 	// that was signed, and with it a token.
 	if reply.Code == "10000" || reply.Code == "40004" {
-		s.Answer = reply.Node
+		s.Answer = store.JSON(reply.Node)
 	}
 	if v.Outcome == gateway.Succeeded {
 		s.TradeNo, s.OutOrderNo, s.OperationID = reply.Text("trade_no"), reply.Text("out_order_no"), reply.Text("operation_id")

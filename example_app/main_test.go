@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -49,15 +50,13 @@ func start(t *testing.T, args ...string) *app {
 		_ = in.CloseWithError(err)
 		ended <- err
 	}()
-	a := &app{t: t}
-	a.stop = func() error { cancel(); return <-ended }
-	a.text, a.base = startUp(t, out)
+	a := &app{t: t, stop: sync.OnceValue(func() error { cancel(); return <-ended })}
 	t.Cleanup(func() {
-		cancel()
-		if err := out.Close(); err != nil {
-			t.Error(err)
+		if err := a.stop(); err != nil {
+			t.Errorf("run: %v", err)
 		}
 	})
+	a.text, a.base = startUp(t, out)
 	return a
 }
 

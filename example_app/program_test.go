@@ -106,7 +106,7 @@ func TestWrongSettings(t *testing.T) {
 		}},
 		{"everything", []string{
 			"-addr", "nowhere", "-gateway", "ftp://alipay.test", "-app-id", "a b", "-private-key", filepath.Join(dir, "none"),
-			"-alipay-public-key", file(t, "key", "not a key"), "-notify-url", "http://shop.test/notify?a=b",
+			"-alipay-public-key", file(t, "key", "no key!"), "-notify-url", "http://shop.test/notify?a=b",
 			"-staff-token", "with blanks", "-timeout", "soon", "-events", dir,
 		}, map[string]string{
 			"addr": "missing port", "gateway": "wants the form https://", "app-id": "wants the application's app_id",
@@ -159,6 +159,15 @@ func TestWrongSettings(t *testing.T) {
 			}
 		})
 	}
+}
+
+// An address that stands for all of the machine's is not one to be reached by.
+func TestEveryAddress(t *testing.T) {
+	a := start(t, "-addr", ":0")
+	if !strings.HasPrefix(a.base, "http://localhost:") {
+		t.Errorf("the address is %s", a.base)
+	}
+	a.expectEvents()
 }
 
 // A key that was given in place of its file's name must not be printed.
@@ -225,7 +234,10 @@ func TestStopsCleanly(t *testing.T) {
 	_, base := startUp(t, out)
 	a := &app{t: t, base: base}
 	answer := make(chan reply, 1)
-	go func() { answer <- a.refund(`{"out_trade_no":"order-1","refund_amount":"60.00"}`) }()
+	go func() {
+		defer close(answer)
+		answer <- a.refund(`{"out_trade_no":"order-1","refund_amount":"60.00"}`)
+	}()
 	<-arrived
 
 	if err := command.Process.Signal(syscall.SIGTERM); err != nil {

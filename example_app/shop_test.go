@@ -378,7 +378,9 @@ func TestEventsFileFails(t *testing.T) {
 	}
 	a.expectEvents()
 
-	s.events = &eventLog{events: []event{}} // repaired
+	broken.mu.Lock()
+	broken.file = nil // repaired
+	broken.mu.Unlock()
 	fake.Advance(4 * time.Minute)
 	a.expectEvents(
 		"refund_succeeded trade 6823789339978250 r1 9.90 answer",

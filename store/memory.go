@@ -127,7 +127,7 @@ func (m *Memory) Open(ctx context.Context, r Refund, limit Limit) (Refund, Opene
 	}
 	admitted, opened, changed := Admit(found, r, l.reserved(orderID, r.ID), limit, time.Now().UTC())
 	if changed {
-		l.write(admitted)
+		l.write(&admitted)
 	}
 	return admitted.Clone(), opened, nil
 }
@@ -146,10 +146,13 @@ func (m *Memory) Sending(ctx context.Context, id string, attempts int, lease tim
 func (m *Memory) Settle(ctx context.Context, id string, s Settlement) (Refund, bool, error) {
 	var changed bool
 	r, err := m.ledger.change(ctx, id, func(r *Refund, now time.Time) bool {
-		*r, changed = r.Apply(s, now)
+		changed = r.apply(s, now)
 		return true
 	})
-	return r, changed, err
+	if err != nil {
+		return Refund{}, false, err
+	}
+	return r.Clone(), changed, nil
 }
 
 // Deliver implements [Ledger].
@@ -181,7 +184,11 @@ func (m *Memory) Undelivered(ctx context.Context, id string, event Event, token,
 
 // Get implements [Ledger].
 func (m *Memory) Get(ctx context.Context, id string) (Refund, error) {
-	return m.ledger.change(ctx, id, func(*Refund, time.Time) bool { return false })
+	r, err := m.ledger.change(ctx, id, func(*Refund, time.Time) bool { return false })
+	if err != nil {
+		return Refund{}, err
+	}
+	return *r, nil
 }
 
 // List implements [Ledger]. Without any number in f it looks at every refund.
@@ -236,33 +243,34 @@ func (l *ledger) read(id string) *Refund {
 	return row.(*Refund)
 }
 
-func (l *ledger) write(r Refund) {
+func (l *ledger) write(r *Refund) {
 	old := l.read(r.ID)
 	if r.State == Pending || len(r.Due()) > 0 {
-		l.rows.keep(r.ID, &r)
+		l.rows.keep(r.ID, r)
 	} else {
-		l.rows.set(r.ID, &r, l.retention)
+		l.rows.set(r.ID, r, l.retention)
 	}
-	l.index.move(old, &r)
+	l.index.move(old, r)
 }
 
-// change is read, decide, write: decide gets its own copy of the row and tells
-// whether to store it.
-func (l *ledger) change(ctx context.Context, id string, decide func(r *Refund, now time.Time) bool) (Refund, error) {
+// change is read, decide, write: decide gets a copy of the row and tells whether
+// to store it. The copy is returned; if it was stored it is the row, and not to
+// be changed.
+func (l *ledger) change(ctx context.Context, id string, decide func(r *Refund, now time.Time) bool) (*Refund, error) {
 	if err := ctx.Err(); err != nil {
-		return Refund{}, err
+		return nil, err
 	}
 	l.lock()
 	defer l.rows.mu.Unlock()
 	found := l.read(id)
 	if found == nil {
-		return Refund{}, ErrNotFound
+		return nil, ErrNotFound
 	}
 	r := found.Clone()
 	if decide(&r, time.Now().UTC()) {
-		l.write(r.Clone())
+		l.write(&r)
 	}
-	return r, nil
+	return &r, nil
 }
 
 // reserved adds up the order's refunds that count, but for the one of id.

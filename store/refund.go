@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/binary"
-	"encoding/json"
 	"slices"
 	"time"
 
@@ -81,10 +80,10 @@ type Refund struct {
 
 	// Request is the biz_content, byte for byte the same in every send. Empty
 	// if the refund was learnt from a notice.
-	Request   json.RawMessage `json:"request,omitempty"`
-	NotifyURL string          `json:"notify_url,omitempty"`
-	Actor     string          `json:"actor,omitempty"` // who asked for it, by the host's guard
-	Origin    Origin          `json:"origin"`
+	Request   JSON   `json:"request,omitempty"`
+	NotifyURL string `json:"notify_url,omitempty"`
+	Actor     string `json:"actor,omitempty"` // who asked for it, by the host's guard
+	Origin    Origin `json:"origin"`
 
 	State State `json:"state"`
 	// Retryable: failed, and the same number may be sent again.
@@ -113,7 +112,7 @@ type Refund struct {
 	// Source is what settled it.
 	Source Source `json:"source,omitempty"`
 	// Answer is the raw node of Alipay's answer, once its signature was verified.
-	Answer json.RawMessage `json:"alipay,omitempty"`
+	Answer JSON `json:"alipay,omitempty"`
 
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`
@@ -124,6 +123,24 @@ type Refund struct {
 	Lease      Lease      `json:"-"`
 	Deliveries []Delivery `json:"deliveries,omitempty"`
 	History    []Entry    `json:"history,omitempty"`
+}
+
+// JSON is a JSON text, kept byte for byte. Being a string it cannot be changed by
+// whoever holds a copy.
+type JSON string
+
+// MarshalJSON puts the text into the surrounding one; an empty one is null.
+func (j JSON) MarshalJSON() ([]byte, error) {
+	if j == "" {
+		return []byte("null"), nil
+	}
+	return []byte(j), nil
+}
+
+// UnmarshalJSON keeps the text as it stands.
+func (j *JSON) UnmarshalJSON(data []byte) error {
+	*j = JSON(data)
+	return nil
 }
 
 // Lease is a piece of work that one owner has taken for a time.
@@ -168,8 +185,6 @@ func (r *Refund) Log(e Entry) {
 
 // Clone returns a copy that shares no memory with r.
 func (r Refund) Clone() Refund {
-	r.Request = slices.Clone(r.Request)
-	r.Answer = slices.Clone(r.Answer)
 	r.Unanswered = slices.Clone(r.Unanswered)
 	r.Deliveries = slices.Clone(r.Deliveries)
 	r.History = slices.Clone(r.History)

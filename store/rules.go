@@ -1,9 +1,7 @@
 package store
 
 import (
-	"bytes"
 	"crypto/rand"
-	"encoding/json"
 	"slices"
 	"time"
 
@@ -50,7 +48,7 @@ type Settlement struct {
 
 	Code, SubCode, Message string
 	Attention              string // why a person should look, if waiting will not heal it
-	Answer                 json.RawMessage
+	Answer                 JSON
 
 	// Facts that fill in what the ledger does not know yet.
 	OutTradeNo, TradeNo, OutOrderNo, OperationID string
@@ -64,6 +62,11 @@ type Settlement struct {
 // late answer to an earlier send says nothing of those that followed.
 func (r Refund) Apply(s Settlement, now time.Time) (Refund, bool) {
 	r = r.Clone()
+	changed := r.apply(s, now)
+	return r, changed
+}
+
+func (r *Refund) apply(s Settlement, now time.Time) (changed bool) {
 	before := r.State
 	r.UpdatedAt = now
 	r.learn(s)
@@ -104,7 +107,7 @@ func (r Refund) Apply(s Settlement, now time.Time) (Refund, bool) {
 		r.Attention = s.Attention
 	}
 	r.Log(Entry{At: now, What: string(s.Source), Detail: s.detail(), Number: s.Attempt})
-	return r, r.State != before
+	return r.State != before
 }
 
 // settle ends the refund's pending life.
@@ -146,8 +149,8 @@ func (r *Refund) learn(s Settlement) {
 	// What settled or refused it says most; a later query's node does not
 	// replace that.
 	settled := r.State == Succeeded || r.Refused && s.Finding == NotFound
-	if len(s.Answer) > 0 && (len(r.Answer) == 0 || !settled) {
-		r.Answer = slices.Clone(s.Answer)
+	if s.Answer != "" && (r.Answer == "" || !settled) {
+		r.Answer = s.Answer
 	}
 }
 
@@ -202,7 +205,7 @@ func (r Refund) Differs(asked Refund) []string {
 	if r.AuthNo != "" && asked.AuthNo != "" && r.AuthNo != asked.AuthNo {
 		names = append(names, "auth_no")
 	}
-	if len(names) == 0 && len(r.Request) != 0 && len(asked.Request) != 0 && !bytes.Equal(r.Request, asked.Request) {
+	if len(names) == 0 && r.Request != "" && asked.Request != "" && r.Request != asked.Request {
 		names = append(names, "request")
 	}
 	return names

@@ -1,7 +1,6 @@
 package store_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
@@ -270,12 +269,12 @@ func TestApplyKeepsTheRefusalsWords(t *testing.T) {
 	for _, s := range []store.Settlement{
 		{
 			Source: store.ByAnswer, Attempt: 1, Token: a.Token, Finding: store.Refusal, Check: true, Retryable: true,
-			Code: "40004", SubCode: "refusal", Message: "no", Answer: json.RawMessage(`"refusal"`),
+			Code: "40004", SubCode: "refusal", Message: "no", Answer: store.JSON(`"refusal"`),
 		},
 		{Source: store.ByQuery, Attempt: 1, Finding: store.Unknown, Code: "20000", SubCode: "busy"},
 		{
 			Source: store.ByQuery, Attempt: 1, Finding: store.NotFound, Conclusive: true,
-			Code: "10000", SubCode: "none", Answer: json.RawMessage(`"not found"`),
+			Code: "10000", SubCode: "none", Answer: store.JSON(`"not found"`),
 		},
 	} {
 		r, _ = r.Apply(s, now)
@@ -305,7 +304,7 @@ func TestApplyFillsInWhatIsUnknown(t *testing.T) {
 func TestRulesChangeNothingInPlace(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	r := refund("order", "number")
-	r.Request = json.RawMessage(`{}`)
+	r.Request = store.JSON(`{}`)
 	r.Deliveries = make([]store.Delivery, 0, 8)
 	r.History = make([]store.Entry, 0, 8)
 	r.Unanswered = make([]int, 0, 8)
@@ -313,7 +312,7 @@ func TestRulesChangeNothingInPlace(t *testing.T) {
 	r.BeginSend(1, walkLease, now.Add(walkLease))
 	before := r.Clone()
 	for finding := range store.NotSent + 1 {
-		r.Apply(store.Settlement{Source: store.ByAnswer, Attempt: 1, Finding: finding, Answer: json.RawMessage(`1`)}, now)
+		r.Apply(store.Settlement{Source: store.ByAnswer, Attempt: 1, Finding: finding, Answer: store.JSON(`1`)}, now)
 	}
 	store.Admit(&r, r, 0, store.Limit{}, now)
 	if !reflect.DeepEqual(r, before) {
@@ -342,7 +341,7 @@ func TestHistoryIsBounded(t *testing.T) {
 
 func TestDiffers(t *testing.T) {
 	recorded := refund("order", "number")
-	recorded.AuthNo, recorded.Request = "auth", json.RawMessage(`{"a":1}`)
+	recorded.AuthNo, recorded.Request = "auth", store.JSON(`{"a":1}`)
 	for _, test := range []struct {
 		name   string
 		change func(*store.Refund)
@@ -352,8 +351,8 @@ func TestDiffers(t *testing.T) {
 		{"amount", func(r *store.Refund) { r.Amount = 1 }, []string{"amount"}},
 		{"auth_no", func(r *store.Refund) { r.AuthNo = "other" }, []string{"auth_no"}},
 		{"both", func(r *store.Refund) { r.Amount, r.AuthNo = 1, "other" }, []string{"amount", "auth_no"}},
-		{"request", func(r *store.Refund) { r.Request = json.RawMessage(`{}`) }, []string{"request"}},
-		{"what is unknown", func(r *store.Refund) { r.Amount, r.AuthNo, r.Request = 0, "", nil }, nil},
+		{"request", func(r *store.Refund) { r.Request = store.JSON(`{}`) }, []string{"request"}},
+		{"what is unknown", func(r *store.Refund) { r.Amount, r.AuthNo, r.Request = 0, "", "" }, nil},
 		{"who asks", func(r *store.Refund) { r.Actor, r.NotifyURL = "other", "other" }, nil},
 	} {
 		other := recorded.Clone()

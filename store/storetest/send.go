@@ -1,7 +1,6 @@
 package storetest
 
 import (
-	"encoding/json"
 	"slices"
 	"testing"
 
@@ -82,7 +81,7 @@ var sendTests = []test{
 		attempt := mustSend(t, s, r.ID, 0, long)
 		refused, changed := mustSettle(t, s, r.ID, store.Settlement{
 			Source: store.ByAnswer, Attempt: 1, Token: attempt.Token, Finding: store.Refusal, Check: true, Retryable: true,
-			SubCode: "ACQ.TRADE_HAS_CLOSE", Answer: json.RawMessage(`{"code":"40004"}`),
+			SubCode: "ACQ.TRADE_HAS_CLOSE", Answer: store.JSON(`{"code":"40004"}`),
 		})
 		if changed || refused.State != store.Pending {
 			t.Fatalf("the refusal: %s, changed %v", refused.State, changed)
