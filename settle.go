@@ -158,7 +158,7 @@ func learnt(s store.Settlement, reply gateway.Reply, err error, v gateway.Verdic
 func attention(reply gateway.Reply, err error) string {
 	words := strings.TrimSpace(reply.Code + " " + reply.SubCode)
 	switch {
-	case errors.Is(err, gateway.ErrUnverified) && words != "":
+	case errors.Is(err, gateway.ErrUnverified) && words != "" && reply.Code != "10000":
 		return "an unsigned answer says " + words + "; it proves nothing, and waiting will not heal it"
 	case errors.Is(err, gateway.ErrUnverified):
 		return "the answer's signature is wrong: is this Alipay's public key of this application?"

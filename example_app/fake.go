@@ -30,7 +30,8 @@ var (
 // into the shop's book. What happens to them is notified to payNotifyURL.
 func newFake(payNotifyURL string, book *orderBook) *alipaytest.Alipay {
 	fake := alipaytest.New(alipaytest.Config{})
-	fake.InjectRandomly(0, 1, alipaytest.Fault{Kind: alipaytest.NoticeLate, Delay: time.Second}) // as a rule it comes after the answer
+	// Every notice comes a second after its event: as a rule after the answer.
+	fake.InjectRandomly(0, 1, alipaytest.Fault{Kind: alipaytest.NoticeLate, Delay: time.Second})
 	for _, t := range slices.Concat(paidOrders, []alipaytest.Trade{unknownOrder}) {
 		t.NotifyURL = payNotifyURL
 		fake.AddTrade(t)
@@ -62,6 +63,6 @@ func tryOut(base, token string) string {
 	refund := fmt.Sprintf(`curl -sS -w '\n' %s/alipay/refunds %s -H 'Content-Type: application/json' -d '{"out_trade_no":"%s","out_request_no":"refund-1","refund_amount":"9.90"}'`,
 		base, staff, paidOrders[2].OutTradeNo)
 	b.WriteString("\nRefund, ask for the same once more, and list what the shop's hooks were told:\n\n")
-	fmt.Fprintf(&b, "%s\n%s\ncurl -sS -w '\\n' %s/events %s\n\n", refund, refund, base, staff)
+	fmt.Fprintf(&b, "%s\n%s\ncurl -sS -w '\\n' %s/events\n\n", refund, refund, base)
 	return b.String()
 }

@@ -32,7 +32,7 @@ func (o *options) flags() *flag.FlagSet {
 	set.StringVar(&o.privateKey, "private-key", "", "`FILE` with the application's private key; required with -gateway")
 	set.StringVar(&o.alipayPublicKey, "alipay-public-key", "", "`FILE` with Alipay's public key; required with -gateway")
 	set.StringVar(&o.notifyURL, "notify-url", "", "public `URL` of "+notifyPath+", where refunds of red packets are notified;\nwith the fake it is this shop's own by default")
-	set.StringVar(&o.staffToken, "staff-token", "", "bearer `TOKEN` that guards the refund routes and /events;\na random one is made and printed by default")
+	set.StringVar(&o.staffToken, "staff-token", "", "bearer `TOKEN` that guards the refund routes;\na random one is made and printed by default")
 	set.StringVar(&o.timeout, "timeout", "15s", "`DURATION` that one call to Alipay may take")
 	set.StringVar(&o.events, "events", "", "`FILE` that every call of a hook is appended to, as one line of JSON")
 	set.VisitAll(func(f *flag.Flag) { f.Usage += "\n(environment: " + twin(f.Name) + ")" })
@@ -141,10 +141,9 @@ func (p problems) read(name, file string) string {
 		p.add(name, "is required with -gateway")
 		return ""
 	}
-	text, err := os.ReadFile(file)
+	text, err := os.ReadFile(file) //nolint:gosec // whoever starts the shop names it
 	if err != nil {
-		var path *fs.PathError
-		if errors.As(err, &path) {
+		if path, ok := errors.AsType[*fs.PathError](err); ok {
 			err = path.Err
 		}
 		p.add(name, "the file cannot be read: "+err.Error())

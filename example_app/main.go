@@ -4,7 +4,8 @@
 //	go run ./example_app
 //
 // shop.go is what a host writes: its guard, its order totals, its hooks, and how
-// the routes are mounted. This file reads the flags, starts and stops.
+// the routes are mounted. This file starts and stops it, by the flags of
+// flags.go; fake.go is what exists in the fake Alipay.
 package main
 
 import (
@@ -60,13 +61,13 @@ func run(ctx context.Context, args []string, env func(string) string, stdout io.
 	if err != nil {
 		wrong.add("addr", err.Error())
 	} else {
-		defer listener.Close()
+		defer func() { _ = listener.Close() }() // serve has closed it, unless it never came to that
 	}
 	events, err := openEventLog(o.events)
 	if err != nil {
 		wrong.add("events", err.Error())
 	} else {
-		defer events.Close()
+		defer func() { _ = events.Close() }() // every line is on the disk already
 	}
 
 	shop := &shop{staffToken: o.staffToken, orders: newOrderBook(), events: events, log: log.New(stdout, "", 0)}
@@ -106,11 +107,11 @@ func listen(ctx context.Context, addr string) (_ net.Listener, base string, err 
 	if err != nil {
 		return nil, "http://localhost", err
 	}
-	host, port, err := net.SplitHostPort(listener.Addr().String())
+	host, port, _ := net.SplitHostPort(listener.Addr().String()) // it is written by net itself
 	if ip := net.ParseIP(host); ip.IsUnspecified() {
 		host = "localhost"
 	}
-	return listener, "http://" + net.JoinHostPort(host, port), err
+	return listener, "http://" + net.JoinHostPort(host, port), nil
 }
 
 // serve serves until ctx ends; then it accepts nothing more, and lets what is in

@@ -180,7 +180,7 @@ func (a *app) expect(r reply, status int, state string) {
 // events returns what GET /events lists.
 func (a *app) events() []event {
 	a.t.Helper()
-	r := a.do(http.MethodGet, "/events", "", "Bearer "+testToken)
+	r := a.do(http.MethodGet, "/events", "", "")
 	if r.status != http.StatusOK {
 		a.t.Fatalf("GET /events: %d %s", r.status, r.text)
 	}
@@ -216,11 +216,18 @@ func brief(e event) string {
 	return strings.Join([]string{string(e.Event), string(e.Kind), number, e.OutRequestNo, e.Amount, string(e.Source)}, " ")
 }
 
+// soon ends what should have ended by itself.
+func soon(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
 // eventually waits for something that happens in the background.
 func eventually(t *testing.T, what string, happened func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
+	ctx := soon(t)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for !happened() {

@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"crypto/x509"
+	"encoding/base64"
 	"errors"
 	"flag"
 	"maps"
@@ -19,6 +21,7 @@ import (
 	"time"
 
 	"github.com/alirefund/alirefund/alipaytest"
+	"github.com/alirefund/alirefund/signer"
 )
 
 func listenAndServe(t *testing.T, h http.Handler) (url string) {
@@ -77,7 +80,7 @@ func TestHelp(t *testing.T) {
 	for _, ask := range []string{"-h", "-help", "--help"} {
 		var out bytes.Buffer
 		env := func(name string) string { return "secret-of-" + name }
-		if err := run(t.Context(), []string{"-nonsense", ask}, env, &out); err != nil {
+		if err := run(soon(t), []string{"-nonsense", ask}, env, &out); err != nil {
 			t.Errorf("%s: %v", ask, err)
 		}
 		for name, variable := range allFlags {
@@ -135,9 +138,8 @@ func TestWrongSettings(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			args := append([]string{"-addr", "127.0.0.1:0"}, test.args...)
 			var out bytes.Buffer
-			err := run(t.Context(), args, noEnv, &out)
-			var wrong problems
-			if !errors.As(err, &wrong) {
+			err := run(soon(t), args, noEnv, &out)
+			if _, ok := errors.AsType[problems](err); !ok {
 				t.Fatalf("run: %v", err)
 			}
 			lines := strings.Split(err.Error(), "\n")[1:]
@@ -174,15 +176,28 @@ func TestEveryAddress(t *testing.T) {
 func TestKeyInPlaceOfItsFile(t *testing.T) {
 	fake, flags := account(t, nil)
 	flags[5] = fake.AppPrivateKey()
-	err := run(t.Context(), append(flags, "-addr", "127.0.0.1:0"), noEnv, &bytes.Buffer{})
+	err := run(soon(t), append(flags, "-addr", "127.0.0.1:0"), noEnv, &bytes.Buffer{})
 	if err == nil || strings.Contains(err.Error(), fake.AppPrivateKey()[40:80]) || !strings.Contains(err.Error(), "-private-key") {
 		t.Errorf("run: %v", err)
 	}
 }
 
+func ownPublicKey(t *testing.T, fake *alipaytest.Alipay) string {
+	t.Helper()
+	sign, err := signer.FromPEM(fake.AppPrivateKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(sign.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return base64.StdEncoding.EncodeToString(der)
+}
+
 func program(t *testing.T, args ...string) (command *exec.Cmd, stderr *bytes.Buffer) {
 	t.Helper()
-	command = exec.CommandContext(t.Context(), os.Args[0], args...)
+	command = exec.CommandContext(soon(t), os.Args[0], args...)
 	command.Env = append(os.Environ(), asProgram+"=1")
 	stderr = &bytes.Buffer{}
 	command.Stderr = stderr

@@ -58,7 +58,7 @@ func (s *shop) routes(m *alirefund.Module) http.Handler {
 	// nobody claimed; the module deals with those and hands on the rest.
 	alipay.POST("/pay-notify", m.Notifications(), s.payNotify)
 
-	r.GET("/events", s.requireStaff, s.getEvents)
+	r.GET("/events", s.getEvents) // what a demo shows; a real shop would guard it too
 	return r
 }
 

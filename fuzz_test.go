@@ -1,0 +1,53 @@
+package alirefund_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/alirefund/alirefund/alipaytest"
+	"github.com/alirefund/alirefund/money"
+)
+
+// Whatever body comes: an answer that the routes document, valid JSON, and money
+// moves only for a body that encoding/json reads as the same refund.
+func FuzzRefundBody(f *testing.F) {
+	for _, seed := range []string{
+		partly, `{"outTradeNo":"6823789339978248","refundAmount":0.01}`, `{"out_trade_no":"6823789339978248","refund_amount":"1","refund_amount":"2"}`,
+		`{"out_trade_no":"\u0036823789339978248","refund_amount":1}`, `{}`, `[`, `{"a":{"b":[1,{"c":null}]}}`, "\x00", `{"refund_goods_detail":[{"goods_id":"1","refund_amount":1}],"trade_no":"1","refund_amount":1}`,
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, body string) {
+		s := newShop(t)
+		s.alipay.AddTrade(alipaytest.Trade{OutTradeNo: order, Total: 88_88})
+		r := s.refund(body)
+		switch r.status {
+		case 200, 400, 409, 413, 422, 503:
+		default:
+			t.Fatalf("%q answers %d %s", body, r.status, r.text)
+		}
+		if !json.Valid([]byte(r.text)) {
+			t.Fatalf("%q answers %q", body, r.text)
+		}
+		moved := s.alipay.Movements()
+		if (r.status == http.StatusOK) != (len(moved) == 1) {
+			t.Fatalf("%q answers %d and moves %v", body, r.status, moved)
+		}
+		if len(moved) == 0 {
+			return
+		}
+		var plain map[string]json.RawMessage
+		if err := json.Unmarshal([]byte(body), &plain); err != nil {
+			t.Fatalf("%q moved money: %v", body, err)
+		}
+		raw := plain["refund_amount"]
+		if raw == nil {
+			raw = plain["refundAmount"]
+		}
+		if want, err := money.Parse(strings.Trim(string(raw), `"`)); err != nil || want != moved[0].Amount {
+			t.Fatalf("%q moved %s: %v", body, moved[0].Amount, err)
+		}
+	})
+}
