@@ -15,6 +15,7 @@ import (
 
 // bodyError: the body is no JSON object, or not one of known fields.
 type bodyError struct {
+	code    string // of the problem
 	pointer string // "" for the body as a whole
 	detail  Text
 }
@@ -152,7 +153,7 @@ func fill(into any, raw json.RawMessage, at string) error {
 	if err := d.Decode(into); err != nil {
 		return invalid(at, "type", Text{
 			En: at[1:] + " must be a list as Alipay documents it, without further fields",
-			Zh: at[1:] + "必须是支付宝文档规定的列表,不能包含其他字段",
+			Zh: at[1:] + "必须是支付宝文档规定的列表，不能包含其他字段",
 		})
 	}
 	return nil
@@ -161,7 +162,7 @@ func fill(into any, raw json.RawMessage, at string) error {
 func amountText(at string) Text {
 	return Text{
 		En: at[1:] + ` must be an amount in yuan with at most two decimals, such as "88.88" or 88.88`,
-		Zh: at[1:] + `必须是以元为单位、最多两位小数的金额,例如"88.88"或88.88`,
+		Zh: at[1:] + `必须是以元为单位、最多两位小数的金额，例如"88.88"或88.88`,
 	}
 }
 
@@ -196,11 +197,11 @@ func twice(raw []byte, at string) (err error) {
 }
 
 func givenTwice(at, name string) *bodyError {
-	return &bodyError{at, Text{En: name + " is given twice", Zh: name + "重复出现"}}
+	return &bodyError{"repeated_field", at, Text{En: name + " is given twice", Zh: name + "重复出现"}}
 }
 
 func notJSON() *bodyError {
-	return &bodyError{"", Text{En: "the body must be one JSON object", Zh: "请求体必须是一个JSON对象"}}
+	return &bodyError{"not_json", "", Text{En: "the body must be one JSON object", Zh: "请求体必须是一个JSON对象"}}
 }
 
 func unknownField(at string, fields []jsonField) *bodyError {
@@ -209,7 +210,7 @@ func unknownField(at string, fields []jsonField) *bodyError {
 		names[i] = f.name
 	}
 	known := strings.Join(names, ", ")
-	return &bodyError{at, Text{
+	return &bodyError{"unknown_field", at, Text{
 		En: fmt.Sprintf("unknown field %.80q; known are %s", at[1:], known),
 		Zh: fmt.Sprintf("未知字段%.80q;可用字段:%s", at[1:], known),
 	}}

@@ -115,7 +115,7 @@ func acknowledge(c *gin.Context) {
 // log, which is where the merchant looks.
 func (m *Module) refuse(c *gin.Context, err error) {
 	m.log.WarnContext(c.Request.Context(), "a notification was not acknowledged", "reason", err)
-	writeProblem(c, err)
+	writeProblem(c, problemOf(err, wantsChinese(c)))
 }
 
 // heldResponse keeps what a handler writes until it is known whether the claim

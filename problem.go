@@ -41,25 +41,27 @@ var problems = map[string]struct {
 	status int
 	title  Text
 }{
-	"not_json":               {http.StatusBadRequest, Text{"The body is not the JSON that is wanted", "请求体不是所需的JSON"}},
+	"not_json":               {http.StatusBadRequest, Text{"The body is not the JSON that is wanted", "请求体格式不符合要求"}},
+	"unknown_field":          {http.StatusBadRequest, Text{"The body has a field that is not known", "请求体包含未知字段"}},
+	"repeated_field":         {http.StatusBadRequest, Text{"The body has a field twice", "请求体有重复字段"}},
 	"unsupported_media_type": {http.StatusUnsupportedMediaType, Text{"Content-Type must be application/json", "Content-Type必须是application/json"}},
 	"too_large":              {http.StatusRequestEntityTooLarge, Text{"The body is larger than 64 KiB", "请求体超过64 KiB"}},
 	"invalid_fields":         {http.StatusUnprocessableEntity, Text{"Some fields are wrong", "部分字段有误"}},
 	"number_conflict":        {http.StatusConflict, Text{"The request number was used for another refund", "该退款请求号已用于另一笔退款"}},
 	"exceeds_order":          {http.StatusUnprocessableEntity, Text{"The order has not that much left to refund", "超出订单剩余可退金额"}},
-	"alipay_refused":         {http.StatusUnprocessableEntity, Text{"Alipay refused the refund; nothing moved", "支付宝拒绝了退款,资金未变动"}},
-	"nothing_sent":           {http.StatusServiceUnavailable, Text{"Nothing was sent to Alipay; repeat the same request", "尚未向支付宝发送任何请求,请原样重试"}},
+	"alipay_refused":         {http.StatusUnprocessableEntity, Text{"Alipay refused the refund; nothing moved", "支付宝拒绝了退款，资金未变动"}},
+	"nothing_sent":           {http.StatusServiceUnavailable, Text{"Nothing was sent to Alipay; repeat the same request", "尚未向支付宝发送任何请求，请原样重试"}},
 	"not_found":              {http.StatusNotFound, Text{"No refund has this id", "没有该编号的退款"}},
-	"store_failed":           {http.StatusServiceUnavailable, Text{"The store could not be read; repeat the request", "存储读取失败,请重试"}},
-	"internal":               {http.StatusInternalServerError, Text{"Something unforeseen happened; see the log", "发生未预料的错误,请查看日志"}},
+	"store_failed":           {http.StatusServiceUnavailable, Text{"The store could not be read; repeat the request", "存储读取失败，请重试"}},
+	"internal":               {http.StatusInternalServerError, Text{"Something unforeseen happened; see the log", "发生未预料的错误，请查看日志"}},
 
 	"notification_refused":   {http.StatusBadRequest, Text{"This is no notification of Alipay's", "这不是支付宝的通知"}},
 	"notification_forged":    {http.StatusForbidden, Text{"The notification's signature does not verify", "通知验签失败"}},
 	"notification_not_ours":  {http.StatusForbidden, Text{"The notification is for another application", "通知不属于本应用"}},
 	"notification_method":    {http.StatusMethodNotAllowed, Text{"Notifications come by POST", "通知必须使用POST"}},
 	"notification_unread":    {http.StatusInternalServerError, Text{"The notification's body could not be read", "无法读取通知内容"}},
-	"notification_unhandled": {http.StatusServiceUnavailable, Text{"Nobody handles this notification yet", "该通知暂无处理者"}},
-	"notification_pending":   {http.StatusServiceUnavailable, Text{"The notification is not dealt with yet; it should come again", "通知尚未处理完成,请稍后重新投递"}},
+	"notification_unhandled": {http.StatusServiceUnavailable, Text{"Nobody handles this notification yet", "没有代码处理该通知"}},
+	"notification_pending":   {http.StatusServiceUnavailable, Text{"The notification is not dealt with yet; it should come again", "通知尚未处理完成，请稍后重新投递"}},
 }
 
 // problemOf is the one place that maps errors to HTTP.
@@ -82,10 +84,10 @@ func problemOf(err error, zh bool) problem {
 	case errors.Is(err, errMediaType):
 		is("unsupported_media_type")
 	case errors.As(err, &body):
-		is("not_json")
+		is(body.code)
 		p.Detail = body.detail.in(zh)
 		if body.pointer != "" {
-			p.Errors = []problemField{{body.pointer, "unknown_or_repeated", p.Detail}}
+			p.Errors = []problemField{{body.pointer, body.code, p.Detail}}
 		}
 	case errors.As(err, &fields):
 		is("invalid_fields")
@@ -95,18 +97,19 @@ func problemOf(err error, zh bool) problem {
 		p.Detail = p.Errors[0].Detail
 	case errors.As(err, &conflict):
 		is("number_conflict")
-		p.view = viewOf(Result{Refund: conflict.Refund, Repeated: true})
+		p.view = viewOf(Result{Refund: conflict.Refund, Repeated: true, Delivered: conflict.Refund.State != store.Pending && len(conflict.Refund.Due()) == 0})
+		p.Detail = conflictText(conflict.Refund).in(zh)
 		for _, name := range conflict.Differs {
 			p.Errors = append(p.Errors, problemField{"/" + name, "differs", Text{
-				En: name + " differs from the recorded refund; use a new out_request_no for another refund",
-				Zh: name + "与已记录的退款不一致;另一笔退款请使用新的out_request_no",
+				En: name + " differs from the recorded refund",
+				Zh: name + "与已记录的退款不一致",
 			}.in(zh)})
 		}
 	case errors.As(err, &limit):
 		is("exceeds_order")
 		p.Detail = Text{
 			En: limit.Amount.String() + " is more than the " + limit.Left.String() + " left of the order's " + limit.Total.String(),
-			Zh: "申请退款" + limit.Amount.String() + "元,订单总额" + limit.Total.String() + "元,剩余可退" + limit.Left.String() + "元",
+			Zh: "申请退款" + limit.Amount.String() + "元，订单总额" + limit.Total.String() + "元，剩余可退" + limit.Left.String() + "元",
 		}.in(zh)
 	case errors.As(err, &refused):
 		is("alipay_refused")
@@ -162,6 +165,27 @@ func notifyProblem(err error, zh bool) problem {
 	return newProblem("internal", zh)
 }
 
+// conflictText says what to do with a number that is taken. A caller who only
+// wanted to repeat a refund must not be sent to a new number.
+func conflictText(r store.Refund) Text {
+	switch r.State {
+	case store.Pending:
+		return Text{
+			En: "the refund of " + r.Amount.String() + " under this number is unresolved and may have happened; a new number could refund twice: repeat it with its own content, which GET /refunds/" + r.ID + " shows",
+			Zh: "该请求号下的" + r.Amount.String() + "元退款结果未知，可能已经退款；换新请求号可能造成重复退款。请按原内容重试，原内容见GET /refunds/" + r.ID,
+		}
+	case store.Succeeded:
+		return Text{
+			En: "this number has refunded " + r.Amount.String() + " already; a new number refunds once more",
+			Zh: "该请求号已成功退款" + r.Amount.String() + "元；换新请求号会再退一笔",
+		}
+	}
+	return Text{
+		En: "the refund of " + r.Amount.String() + " under this number failed and nothing moved; other content wants a new number",
+		Zh: "该请求号下的" + r.Amount.String() + "元退款已失败，资金未变动；内容不同请使用新的请求号",
+	}
+}
+
 func newProblem(code string, zh bool) problem {
 	known := problems[code]
 	return problem{Status: known.status, Code: code, Title: known.title.in(zh)}
@@ -170,10 +194,25 @@ func newProblem(code string, zh bool) problem {
 // retryAfter is what a caller is told to wait after a 202 or a 503.
 func retryAfter(c *gin.Context, seconds int) { c.Header("Retry-After", strconv.Itoa(seconds)) }
 
-func writeProblem(c *gin.Context, err error) {
+// fail answers with a problem, and logs what the caller cannot mend.
+func (m *Module) fail(c *gin.Context, result Result, err error) {
 	p := problemOf(err, wantsChinese(c))
-	if p.Status == http.StatusServiceUnavailable {
+	if p.view != nil && result.Refund.ID != "" {
+		p.Repeated, p.Delivered = result.Repeated, p.Delivered || result.Delivered
+	}
+	if p.Status >= http.StatusInternalServerError {
+		m.log.WarnContext(c.Request.Context(), "a request failed", "code", p.Code,
+			"refund", result.Refund.ID, "out_request_no", result.Refund.OutRequestNo, "reason", err)
+	}
+	writeProblem(c, p)
+}
+
+func writeProblem(c *gin.Context, p problem) {
+	switch p.Status {
+	case http.StatusServiceUnavailable:
 		retryAfter(c, 5)
+	case http.StatusMethodNotAllowed:
+		c.Header("Allow", http.MethodPost)
 	}
 	c.Header("Content-Type", "application/problem+json; charset=utf-8")
 	c.AbortWithStatusJSON(p.Status, p)

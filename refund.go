@@ -193,7 +193,7 @@ func (m *Module) resolveOrder(ctx context.Context, request RefundRequest, mercha
 	if request.OutTradeNo != "" && request.OutTradeNo != order {
 		return "", invalid("/trade_no", "agree", Text{
 			En: "trade_no and out_trade_no belong to different orders; give one of them",
-			Zh: "trade_no与out_trade_no不是同一笔订单,请只传其中一个",
+			Zh: "trade_no与out_trade_no不是同一笔订单，请只传其中一个",
 		})
 	}
 	return order, nil
@@ -229,6 +229,9 @@ func (m *Module) askOrder(ctx context.Context, tradeNo, token string) (string, e
 // differences names the fields in which two requests under one number differ.
 func differences(recorded, asked store.Refund) []string {
 	names := recorded.Differs(asked)
+	if i := slices.Index(names, "amount"); i >= 0 && recorded.Kind == store.Trade {
+		names[i] = "refund_amount"
+	}
 	if len(names) != 1 || names[0] != "request" {
 		return names
 	}

@@ -266,7 +266,7 @@ func TestOtherContentUnderTheSameNumber(t *testing.T) {
 	s.trade()
 	s.expect(s.refund(partly), 200, "succeeded")
 	for body, want := range map[string]string{
-		`{"out_trade_no":"6823789339978248","refund_amount":"8.89","out_request_no":"R1"}`:                      "/amount",
+		`{"out_trade_no":"6823789339978248","refund_amount":"8.89","out_request_no":"R1"}`:                      "/refund_amount",
 		`{"out_trade_no":"6823789339978248","refund_amount":"8.88","out_request_no":"R1","refund_reason":"其他"}`: "/refund_reason",
 	} {
 		r := s.refund(body)

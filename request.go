@@ -25,8 +25,8 @@ type RefundRequest struct {
 	// OutTradeNo, TradeNo: one of them is required; both must be of one order.
 	OutTradeNo string `json:"out_trade_no" validate:"required_without=TradeNo,max=64,plain"`
 	TradeNo    string `json:"trade_no" validate:"max=64,plain"`
-	// RefundAmount is what this refund returns.
-	RefundAmount money.Amount `json:"refund_amount" validate:"required,amount"`
+	// RefundAmount is what this refund returns, in fen: 8_88 is 8.88 yuan.
+	RefundAmount money.Amount `json:"refund_amount" validate:"amount"`
 	// OutRequestNo is the refund's own number, within its order. A partial
 	// refund needs one; without it the order's number is it. The same number
 	// again is the same refund.
@@ -57,14 +57,15 @@ type CouponRefundRequest struct {
 	// OutRequestNo is the refund's own number, never used before by the merchant,
 	// and not the payment's. The same number again is the same refund.
 	OutRequestNo string       `json:"out_request_no" validate:"required,max=64,plain"`
-	Amount       money.Amount `json:"amount" validate:"required,amount"`
+	Amount       money.Amount `json:"amount" validate:"amount"`
 	Remark       string       `json:"remark" validate:"required,max=100,plain"`
 	// NotifyURL is where the success is notified: App.NotifyURL, or one of
 	// App.NotifyURLs.
 	NotifyURL string `json:"notify_url" validate:"max=256"`
 	// OutOrderNo is the red packet's own number at the merchant. Optional: with
 	// it an unresolved refund can be asked about; without it only the notice
-	// tells, because Alipay's query takes no other pair that is known by then.
+	// tells, because Alipay's query takes no other pair that is known by then. A
+	// repeat of the request may add it.
 	OutOrderNo string `json:"out_order_no" validate:"max=64,plain"`
 
 	Merchant     string `json:"merchant" validate:"max=64,plain,startsnotwith=token:"` // see RefundRequest
@@ -102,8 +103,8 @@ func newRules() (*rules, error) {
 	return r, errors.Join(
 		entranslations.RegisterDefaultTranslations(r.validate, r.en),
 		zhtranslations.RegisterDefaultTranslations(r.validate, r.zh),
-		own("amount", isAmount, "{0} must be between 0.01 and 100000000.00 yuan", "{0}必须在0.01元到100000000.00元之间"),
-		own("plain", isPlain, "{0} must have no control characters and no blanks at its ends", "{0}不能包含控制字符,首尾不能有空白"),
+		own("amount", isAmount, "{0} is required, between 0.01 and 100000000.00 yuan", "{0}为必填字段，必须在0.01元到100000000.00元之间"),
+		own("plain", isPlain, "{0} must have no control characters and no blanks at its ends", "{0}不能包含控制字符，首尾不能有空白"),
 		own("startsnotwith", nil, "{0} must not begin with {1}", "{0}不能以{1}开头"),
 		own("required_without", nil, "{0} or {1} is required", "{0}与{1}至少填写一个"),
 	)

@@ -86,7 +86,7 @@ func (m *Module) postCouponRefund(c *gin.Context) {
 func (m *Module) getRefund(c *gin.Context) {
 	result, err := m.Get(c.Request.Context(), c.Param("id"))
 	if err != nil {
-		writeProblem(c, err)
+		m.fail(c, Result{Refund: store.Refund{ID: c.Param("id")}}, err)
 		return
 	}
 	if result.Refund.State == store.Pending {
@@ -121,7 +121,7 @@ func (m *Module) read(c *gin.Context, fields []jsonField, request any) bool {
 		err = m.rules.check(request, written)
 	}
 	if err != nil {
-		writeProblem(c, err)
+		m.fail(c, Result{}, err)
 	}
 	return err == nil
 }
@@ -206,13 +206,11 @@ func (m *Module) answerRefund(c *gin.Context, result Result, err error) {
 	case errors.As(err, &unresolved):
 		v := viewOf(result)
 		v.InProgress = unresolved.InProgress
+		m.log.WarnContext(c.Request.Context(), "a refund is unresolved", "refund", v.ID, "out_request_no", v.OutRequestNo, "in_progress", v.InProgress)
 		c.Header("Location", path.Join(path.Dir(c.Request.URL.Path), "refunds", v.ID))
 		retryAfter(c, retrySeconds)
 		c.JSON(http.StatusAccepted, v)
 	default:
-		if errors.Is(err, ErrNothingSent) {
-			m.log.WarnContext(c.Request.Context(), "a refund was not sent", "reason", err)
-		}
-		writeProblem(c, err)
+		m.fail(c, result, err)
 	}
 }

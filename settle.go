@@ -71,6 +71,12 @@ func (m *Module) ask(ctx context.Context, r store.Refund) (_ store.Refund, concl
 		reply, err := m.gateway.Do(ctx, question.method, question.content, gateway.Options{AppAuthToken: token})
 		verdict := question.judge(reply, err, want(r))
 		s = learnt(s, reply, err, verdict)
+		if verdict.Outcome == gateway.Unresolved && blind(r) {
+			s.Code, s.SubCode, s.Message = "", "", "" // about the question, not about the refund
+		}
+		if verdict.Outcome == gateway.Unresolved && blind(r) && s.Conclusive {
+			s.Attention = "Alipay cannot be asked about it without the red packet's out_order_no: repeat the request with that, or look for its number in Alipay's console"
+		}
 		if r, err = m.settle(ctx, r, s); err != nil {
 			return r, false
 		}
@@ -79,6 +85,11 @@ func (m *Module) ask(ctx context.Context, r store.Refund) (_ store.Refund, concl
 		}
 	}
 	return r, false
+}
+
+// blind tells whether no documented question about the refund is known.
+func blind(r store.Refund) bool {
+	return r.Kind == store.Coupon && r.OutOrderNo == "" && r.OperationID == ""
 }
 
 type question struct {
@@ -140,9 +151,11 @@ func learnt(s store.Settlement, reply gateway.Reply, err error, v gateway.Verdic
 	if reply.Code == "" && err != nil {
 		s.Message = err.Error()
 	}
-	// A refusal of the call itself is not kept verbatim: it may quote the text
-	// that was signed, and with it a token.
-	if reply.Code == "10000" || reply.Code == "40004" {
+	// A node is kept if it proves something: a query's "Success" beside a pending
+	// refund would read as if the money had moved. A refusal of the call itself
+	// may quote the text that was signed, and with it a token.
+	proves := v.Outcome != gateway.Unresolved && v.Outcome != gateway.NotFound
+	if proves && (reply.Code == "10000" || reply.Code == "40004") {
 		s.Answer = store.JSON(reply.Node)
 	}
 	if v.Outcome == gateway.Succeeded {
