@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -177,9 +178,7 @@ func TestNoticeWithoutANumber(t *testing.T) {
 	s.expect(s.refund(partly), 202, "pending")
 	anonymous := func(id string, change map[string]string) reply {
 		params := refundNotice(map[string]string{"out_biz_no": "-", "notify_id": id, "trade_no": trade.TradeNo})
-		for key, value := range change {
-			params[key] = value
-		}
+		maps.Copy(params, change)
 		return s.notice(s.alipay.SignedNotice(params))
 	}
 	if r := anonymous("2026112200222095137035011452559001", nil); r.text != "success" {
@@ -277,13 +276,8 @@ func TestCouponNotices(t *testing.T) {
 	s.expectTold("refund_succeeded")
 	base := s.alipay.Notices()[0].Params
 	post := func(id string, change map[string]string) reply {
-		params := map[string]string{}
-		for key, value := range base {
-			params[key] = value
-		}
-		for key, value := range change {
-			params[key] = value
-		}
+		params := maps.Clone(base)
+		maps.Copy(params, change)
 		params["notify_id"] = id
 		return s.notice(s.alipay.SignedNotice(params))
 	}

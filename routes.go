@@ -133,8 +133,7 @@ func (m *Module) readFields(c *gin.Context, fields []jsonField) (written map[str
 	}
 	body, err := io.ReadAll(c.Request.Body)
 	if err != nil {
-		var tooLarge *http.MaxBytesError
-		if errors.As(err, &tooLarge) {
+		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			return nil, err
 		}
 		return nil, notJSON()

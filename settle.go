@@ -100,8 +100,8 @@ type question struct {
 
 // questions returns how a refund can be asked about, the best first. The
 // documented pairs for a red packet are auth_no with operation_id and
-// out_order_no with out_request_no; without either the numbers there are are
-// tried, and an argument error leaves the refund unresolved.
+// out_order_no with out_request_no; without either, what numbers there are have
+// their try, and an argument error leaves the refund unresolved.
 func (m *Module) questions(r store.Refund) []question {
 	if r.Kind != store.Coupon {
 		return []question{{

@@ -50,8 +50,7 @@ func ExampleClient_Do() {
 	}
 
 	_, err = client.Do(context.Background(), "alipay.trade.query", map[string]string{"out_trade_no": "T1"}, gateway.Options{})
-	var refusal *gateway.Error
-	if errors.As(err, &refusal) {
+	if refusal, ok := errors.AsType[*gateway.Error](err); ok {
 		fmt.Println(refusal.Code, refusal.SubCode)
 	}
 	fmt.Println(errors.Is(err, gateway.ErrUnverified))

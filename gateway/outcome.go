@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/alirefund/alirefund/money"
@@ -179,12 +180,7 @@ func (r *Row) matches(f Facts) bool {
 }
 
 func contains[T comparable](list []T, want T) bool {
-	for _, item := range list {
-		if item == want {
-			return true
-		}
-	}
-	return len(list) == 0
+	return len(list) == 0 || slices.Contains(list, want)
 }
 
 func matchesAny(patterns []string, code string) bool {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -166,9 +167,7 @@ func TestRequest(t *testing.T) {
 				"app_id": "2021000000000001", "charset": "utf-8", "format": "JSON", "sign_type": "RSA2", "version": "1.0",
 				"timestamp": got.query.Get("timestamp"), "sign": got.query.Get("sign"),
 			}
-			for key, value := range c.query {
-				want[key] = value
-			}
+			maps.Copy(want, c.query)
 			for key, value := range want {
 				if got.query.Get(key) != value {
 					t.Errorf("%s: %q, want %q", key, got.query.Get(key), value)

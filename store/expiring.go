@@ -111,7 +111,7 @@ type slot struct {
 // add files the end of an entry. A slot is as long as 1/128 of the ttl, or less:
 // so much longer an entry may stay, and so few slots there are.
 func (e *ends) add(key string, until int64, ttl time.Duration) {
-	var length int64 = 1 << max(bits.Len64(uint64(ttl))-8, 0)
+	var length int64 = 1 << max(bits.Len64(uint64(max(ttl, 0)))-8, 0)
 	at := (until | (length - 1)) + 1
 	i, found := slices.BinarySearchFunc(*e, at, func(s slot, at int64) int { return cmp.Compare(s.at, at) })
 	if !found {

@@ -2,7 +2,6 @@ package storetest
 
 import (
 	"reflect"
-
 	"testing"
 	"time"
 
