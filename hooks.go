@@ -28,34 +28,60 @@ type RefundUnresolved struct {
 // deliver tells the host what is due, and whether nothing is left to tell. Each
 // event is leased, its hook called, and then marked: a crash in between repeats
 // the hook, and loses nothing.
+//
+// The hooks run beside the caller, who waits for as long as they may take. One
+// that takes longer is marked when it returns.
 func (m *Module) deliver(ctx context.Context, r store.Refund) bool {
-	all := true
-	for _, event := range r.Due() {
-		token, done, err := m.ledger.Deliver(ctx, r.ID, event, m.config.HookTimeout+storeTime)
-		switch {
-		case err != nil:
-			m.log.ErrorContext(ctx, "an event could not be delivered: the store failed", "refund", r.ID, "event", event, "error", err)
-			all = false
-			continue
-		case done:
-			continue
-		case token == "":
-			all = false // somebody else is at it
-			continue
+	due := r.Due()
+	if len(due) == 0 {
+		return true
+	}
+	if _, running := m.telling.LoadOrStore(r.ID, true); running {
+		return false
+	}
+	told := make(chan bool, 1)
+	go func() {
+		all := true
+		for _, event := range due {
+			all = m.tellOne(ctx, r, event) && all
 		}
-		if hookErr := m.guarded(ctx, func(ctx context.Context) error { return m.call(ctx, event, r) }); hookErr != nil {
-			m.log.ErrorContext(ctx, "a hook failed; its event will be delivered again", "refund", r.ID, "event", event, "error", hookErr)
+		m.telling.Delete(r.ID)
+		told <- all
+	}()
+	select {
+	case all := <-told:
+		return all
+	case <-time.After(time.Duration(len(due)) * (m.config.HookTimeout + storeTime)):
+		return false
+	}
+}
+
+// tellOne delivers one event and tells whether the host has taken it.
+func (m *Module) tellOne(ctx context.Context, r store.Refund, event store.Event) bool {
+	token, done, err := m.ledger.Deliver(ctx, r.ID, event, m.config.HookTimeout+storeTime)
+	if err != nil {
+		m.log.ErrorContext(ctx, "an event could not be delivered: the store failed", "refund", r.ID, "event", event, "error", err)
+		return false
+	}
+	if done || token == "" {
+		return done // or somebody else is at it
+	}
+	hookErr := m.guarded(ctx, func(ctx context.Context) error { return m.call(ctx, event, r) })
+	if hookErr != nil {
+		m.log.ErrorContext(ctx, "a hook failed; its event will be delivered again", "refund", r.ID, "event", event, "error", hookErr)
+	}
+	err = m.mark(ctx, func(ctx context.Context) (err error) {
+		if hookErr != nil {
 			_, err = m.ledger.Undelivered(ctx, r.ID, event, token, shorten(hookErr.Error()))
-			all = false
 		} else {
 			_, err = m.ledger.Delivered(ctx, r.ID, event, token)
 		}
-		if err != nil {
-			m.log.ErrorContext(ctx, "a delivery could not be recorded; the hook may run again", "refund", r.ID, "event", event, "error", err)
-			all = false
-		}
+		return err
+	})
+	if err != nil {
+		m.log.ErrorContext(ctx, "a delivery could not be recorded; the hook may run again", "refund", r.ID, "event", event, "error", err)
 	}
-	return all
+	return hookErr == nil && err == nil
 }
 
 func (m *Module) call(ctx context.Context, event store.Event, r store.Refund) error {
@@ -96,3 +122,20 @@ func shorten(text string) string {
 // completed is how long a finished notification is remembered. Alipay repeats
 // for about 25 hours (opendocs, "asynchronous notices").
 const completed = 48 * time.Hour
+
+// mark writes down that a hook ran, however late it returned, and more than once
+// if the store fails: what is not marked is done again.
+func (m *Module) mark(ctx context.Context, write func(context.Context) error) (err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTime)
+	defer cancel()
+	for pause := 50 * time.Millisecond; pause < 2*time.Second; pause *= 3 {
+		if err = write(ctx); err == nil {
+			return nil
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+		}
+	}
+	return err
+}

@@ -58,7 +58,11 @@ func (m *Module) token(ctx context.Context, r store.Refund) (string, error) {
 	case strings.HasPrefix(r.Merchant, tokenPrefix) || m.config.AppAuthToken == nil:
 		return "", errTokenLost
 	}
-	token, err := m.config.AppAuthToken(ctx, r.Merchant)
+	var token string
+	err := m.guarded(ctx, func(ctx context.Context) (err error) {
+		token, err = m.config.AppAuthToken(ctx, r.Merchant)
+		return err
+	})
 	if err == nil && token == "" {
 		err = errTokenLost
 	}

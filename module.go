@@ -25,6 +25,10 @@ type Module struct {
 	// tokens holds the app_auth_tokens that came with requests, by refund id,
 	// while the refund is unresolved. They are never stored.
 	tokens sync.Map
+	// telling holds the refunds whose hook is running here, by id: a hook that
+	// outlasts its lease is not called beside itself, nor a later event's before
+	// it has returned.
+	telling sync.Map
 }
 
 // New checks the whole configuration and returns a module, or every
@@ -83,7 +87,9 @@ func (m *Module) Get(ctx context.Context, id string) (Result, error) {
 	}
 	ctx, cancel := m.detach(ctx)
 	defer cancel()
-	r, _ = m.ask(ctx, r)
+	if r.State == store.Pending {
+		r, _ = m.ask(ctx, r)
+	}
 	result := m.conclude(ctx, r, true)
 	if now, err := m.ledger.Get(ctx, id); err == nil {
 		result.Refund = now // with its deliveries

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -53,7 +54,10 @@ func (m *Module) receive(ctx context.Context, n *notify.Notification, other func
 		if handled {
 			return
 		}
-		if _, failed := m.claims.Release(ctx, key, token); failed != nil {
+		if failed := m.mark(ctx, func(ctx context.Context) error {
+			_, err := m.claims.Release(ctx, key, token)
+			return err
+		}); failed != nil {
 			m.log.ErrorContext(ctx, "a notification's claim could not be released; it runs out by itself", "notify_id", n.ID, "error", failed)
 		}
 	}()
@@ -69,7 +73,10 @@ func (m *Module) receive(ctx context.Context, n *notify.Notification, other func
 	if err != nil {
 		return err
 	}
-	if _, err = m.claims.Complete(ctx, key, token, completed); err != nil {
+	if err = m.mark(ctx, func(ctx context.Context) error {
+		_, err := m.claims.Complete(ctx, key, token, completed)
+		return err
+	}); err != nil {
 		return storeFailed(err)
 	}
 	handled = true
@@ -85,13 +92,13 @@ func (m *Module) tradeNotice(ctx context.Context, n *notify.Notification) error 
 		return err
 	}
 	number := n.OutBizNo()
+	if number == n.TradeNo() && number != "" && len(matching(rows, number)) == 0 && n.OutTradeNo() != "" {
+		number = n.OutTradeNo() // refunded by trade_no without a number of its own: the order's is it
+	}
 	if number == "" {
 		return m.unnumberedNotice(ctx, n, rows)
 	}
 	found := matching(rows, number)
-	if len(found) == 0 && (number == n.TradeNo() || number == n.OutTradeNo()) {
-		found = matching(rows, n.OutTradeNo()) // refunded without a number of its own
-	}
 	switch {
 	case n.OutTradeNo() == "":
 		return m.foreign(ctx, m.tradeRefund(n, number).IdentifyBy("notify_id", n.ID))
@@ -101,8 +108,14 @@ func (m *Module) tradeNotice(ctx context.Context, n *notify.Notification) error 
 		return m.askEach(ctx, found)
 	}
 	r := found[0]
-	if total, known := n.RefundFee(); known && total < r.Amount {
-		return m.askEach(ctx, found) // less than this refund alone: somebody is wrong
+	if r.State != store.Succeeded {
+		total, known := n.RefundFee()
+		contradicted := known && total < r.Amount || // less than this refund alone
+			r.State == store.Pending && r.Attention != "" || // another refund was seen under the number
+			n.AuthAppID() != "" && r.Merchant != m.merchantOf(n) // perhaps another merchant's
+		if contradicted || r.State == store.Failed {
+			return m.doubt(ctx, n, r, contradicted)
+		}
 	}
 	s := store.Settlement{Source: store.ByNotice, Finding: store.Success, TradeNo: strings.Clone(n.TradeNo())}
 	if r.Amount == 0 {
@@ -111,26 +124,78 @@ func (m *Module) tradeNotice(ctx context.Context, n *notify.Notification) error 
 	return m.settleNotice(ctx, r, s)
 }
 
+// doubt asks what was refunded under a number whose notice may be of another
+// refund: the number's may have failed here and been refunded elsewhere. What
+// proves to be another is told as a refund of its own. If Alipay does not say, the
+// notice is believed, unless something contradicts it.
+func (m *Module) doubt(ctx context.Context, n *notify.Notification, r store.Refund, contradicted bool) error {
+	switch amount := m.amountOf(ctx, r); {
+	case amount == r.Amount && amount != 0:
+		return m.settleNotice(ctx, r, store.Settlement{Source: store.ByQuery, Finding: store.Success, TradeNo: strings.Clone(n.TradeNo())})
+	case amount != 0 && r.State == store.Failed:
+		other := m.tradeRefund(n, r.OutRequestNo)
+		other.Amount = amount
+		return m.foreign(ctx, other.IdentifyBy("notify_id", n.ID))
+	case amount == 0 && !contradicted:
+		return m.settleNotice(ctx, r, store.Settlement{Source: store.ByNotice, Finding: store.Success, TradeNo: strings.Clone(n.TradeNo())})
+	}
+	if err := m.askEach(ctx, []store.Refund{r}); err != nil || r.State != store.Failed {
+		return err
+	}
+	return errUnsettled
+}
+
 // unnumberedNotice: without out_biz_no any of the order's refunds may be meant.
 func (m *Module) unnumberedNotice(ctx context.Context, n *notify.Notification, rows []store.Refund) error {
 	var pending, settled []store.Refund
-	var sum money.Amount
+	unclear := false
 	for _, r := range rows {
 		switch r.State {
 		case store.Pending:
 			pending = append(pending, r)
 		case store.Succeeded:
 			settled = append(settled, r)
-			sum += r.Amount
 		}
 	}
-	if len(pending) > 0 {
-		return m.askEach(ctx, pending)
+	for _, r := range pending {
+		r, found := m.ask(ctx, r)
+		switch {
+		case r.State == store.Succeeded:
+			settled = append(settled, r)
+		case r.State == store.Pending && !found:
+			unclear = true
+		}
 	}
-	if fee, known := n.RefundFee(); known && fee == sum && len(settled) > 0 {
-		return m.tell(ctx, settled) // it tells of what is known
+	if err := m.tell(ctx, settled); err != nil {
+		return err
 	}
-	return m.foreign(ctx, m.tradeRefund(n, "").IdentifyBy("notify_id", n.ID))
+	if fee, known := n.RefundFee(); known && explained(settled, fee) {
+		return nil // it tells of what is known
+	}
+	if unclear {
+		return errUnsettled
+	}
+	r := m.tradeRefund(n, "")
+	if at := n.Get("gmt_refund"); at != "" { // the same event may come under another notify_id
+		return m.foreign(ctx, r.IdentifyBy("refunded", n.OutTradeNo(), n.TradeNo(), at, n.Get("refund_fee")))
+	}
+	return m.foreign(ctx, r.IdentifyBy("notify_id", n.ID))
+}
+
+// explained tells whether fee is what some of these refunds add up to: it was
+// the trade's total when the notice was caused, before others of them perhaps.
+func explained(settled []store.Refund, fee money.Amount) bool {
+	const most = 12 // of the latest; their sums are all tried
+	settled = settled[max(0, len(settled)-most):]
+	sums := map[money.Amount]bool{0: true}
+	for _, r := range settled {
+		for sum := range maps.Clone(sums) {
+			if sum+r.Amount <= fee {
+				sums[sum+r.Amount] = true
+			}
+		}
+	}
+	return fee > 0 && sums[fee]
 }
 
 // couponNotice settles what a notice of a red packet's refund is about. One
@@ -151,7 +216,7 @@ func (m *Module) couponNotice(ctx context.Context, n *notify.Notification, other
 	}
 	amount, known := n.Amount()
 	r := store.Refund{
-		Kind: store.Coupon, App: m.config.App.ID, Merchant: merchantOf(n),
+		Kind: store.Coupon, App: m.config.App.ID, Merchant: m.merchantOf(n),
 		AuthNo: strings.Clone(n.AuthNo()), OutOrderNo: strings.Clone(n.OutOrderNo()),
 		OperationID: strings.Clone(n.OperationID()), OutRequestNo: strings.Clone(n.OutRequestNo()), Amount: amount,
 	}
@@ -180,11 +245,37 @@ func (m *Module) couponNotice(ctx context.Context, n *notify.Notification, other
 			r = r.IdentifyBy("notify_id", n.ID)
 		}
 	case r.OperationID != "":
+		if known, err := m.sameOperation(ctx, n); known || err != nil {
+			return err
+		}
 		r = r.IdentifyBy("operation_id", r.OperationID)
 	default:
 		r = r.IdentifyBy("notify_id", n.ID)
 	}
 	return m.foreign(ctx, r)
+}
+
+// sameOperation asks about the pending refunds of a notice's red packet, whether
+// one of them is the operation that the notice names.
+func (m *Module) sameOperation(ctx context.Context, n *notify.Notification) (bool, error) {
+	if n.AuthNo() == "" {
+		return false, nil
+	}
+	rows, err := m.rows(ctx, n, store.Filter{Kind: store.Coupon, AuthNo: n.AuthNo(), State: store.Pending})
+	if err != nil {
+		return false, err
+	}
+	for _, r := range rows {
+		if asked, _ := m.ask(ctx, r); asked.State == store.Succeeded {
+			if err := m.tell(ctx, []store.Refund{asked}); err != nil {
+				return false, err
+			}
+			if asked.OperationID == n.OperationID() {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
 }
 
 // rows returns the ledger's refunds that a notice may be about: f's, without
@@ -200,7 +291,8 @@ func (m *Module) rows(ctx context.Context, n *notify.Notification, f store.Filte
 	}
 	differ := func(a, b string) bool { return a != "" && b != "" && a != b }
 	return slices.DeleteFunc(rows, func(r store.Refund) bool {
-		return differ(r.TradeNo, n.TradeNo()) || differ(r.AuthNo, n.AuthNo())
+		return differ(r.TradeNo, n.TradeNo()) || differ(r.AuthNo, n.AuthNo()) ||
+			n.AuthAppID() != "" && (r.Merchant == "") != (n.AuthAppID() == m.config.App.ID)
 	}), nil
 }
 
@@ -218,14 +310,14 @@ func matching(rows []store.Refund, number string) []store.Refund {
 // of the notice's holds its whole body in memory.
 func (m *Module) tradeRefund(n *notify.Notification, number string) store.Refund {
 	return store.Refund{
-		Kind: store.Trade, App: m.config.App.ID, Merchant: merchantOf(n),
+		Kind: store.Trade, App: m.config.App.ID, Merchant: m.merchantOf(n),
 		OutTradeNo: strings.Clone(n.OutTradeNo()), TradeNo: strings.Clone(n.TradeNo()), OutRequestNo: strings.Clone(number),
 	}
 }
 
 // merchantOf names the merchant of a refund that nobody here asked for.
-func merchantOf(n *notify.Notification) string {
-	if merchant := n.AuthAppID(); merchant != n.AppID() {
+func (m *Module) merchantOf(n *notify.Notification) string {
+	if merchant := n.AuthAppID(); merchant != m.config.App.ID {
 		return strings.Clone(merchant)
 	}
 	return ""
@@ -250,8 +342,10 @@ func (m *Module) foreign(ctx context.Context, r store.Refund) error {
 	return m.tell(ctx, []store.Refund{recorded})
 }
 
-// amountOf asks Alipay for the amount of a refund; 0 if that cannot be had.
+// amountOf asks Alipay for the amount of a refund, whatever the ledger takes it
+// for; 0 if that cannot be had.
 func (m *Module) amountOf(ctx context.Context, r store.Refund) money.Amount {
+	r.Amount = 0
 	token, err := m.token(ctx, r)
 	if err != nil {
 		return 0

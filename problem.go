@@ -50,7 +50,7 @@ var problems = map[string]struct {
 	"number_conflict":        {http.StatusConflict, Text{"The request number was used for another refund", "该退款请求号已用于另一笔退款"}},
 	"exceeds_order":          {http.StatusUnprocessableEntity, Text{"The order has not that much left to refund", "超出订单剩余可退金额"}},
 	"alipay_refused":         {http.StatusUnprocessableEntity, Text{"Alipay refused the refund; nothing moved", "支付宝拒绝了退款，资金未变动"}},
-	"nothing_sent":           {http.StatusServiceUnavailable, Text{"Nothing was sent to Alipay; repeat the same request", "尚未向支付宝发送任何请求，请原样重试"}},
+	"nothing_sent":           {http.StatusServiceUnavailable, Text{"This request sent nothing to Alipay; repeat it as it is", "本次请求未向支付宝发送任何内容，请原样重试"}},
 	"not_found":              {http.StatusNotFound, Text{"No refund has this id", "没有该编号的退款"}},
 	"store_failed":           {http.StatusServiceUnavailable, Text{"The store could not be read; repeat the request", "存储读取失败，请重试"}},
 	"internal":               {http.StatusInternalServerError, Text{"Something unforeseen happened; see the log", "发生未预料的错误，请查看日志"}},

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/alirefund/alirefund/gateway"
+	"github.com/alirefund/alirefund/money"
 	"github.com/alirefund/alirefund/store"
 )
 
@@ -98,11 +99,18 @@ func (m *Module) refund(ctx context.Context, r store.Refund, token string, keep 
 	r.Origin, r.State = store.FromRequest, store.Pending
 	r = r.Identify()
 
-	limit, err := m.limit(ctx, r)
-	if err != nil {
-		return Result{}, err
+	var limit store.Limit
+	var recorded store.Refund
+	var opened store.Opened
+	var err error
+	for range 3 { // what was known and needed no reservation may need one by now
+		if limit, err = m.limit(ctx, r); err != nil {
+			return Result{}, err
+		}
+		if recorded, opened, err = m.ledger.Open(ctx, r, limit); err != nil || opened.How != store.OverLimit || limit.Total != 0 {
+			break
+		}
 	}
-	recorded, opened, err := m.ledger.Open(ctx, r, limit)
 	if err != nil {
 		return Result{}, nothingSent("the store", err)
 	}
@@ -118,6 +126,11 @@ func (m *Module) refund(ctx context.Context, r store.Refund, token string, keep 
 
 	ctx, cancel := m.detach(ctx)
 	defer cancel()
+	if recorded.State == store.Succeeded && recorded.Amount == 0 {
+		if recorded, err = m.sizeUp(ctx, recorded, r.Amount); err != nil {
+			return Result{Refund: recorded, Repeated: true}, err
+		}
+	}
 	repeated := opened.How == store.Exists
 	r, err = m.advance(ctx, recorded, token, repeated && recorded.Attempts > 0)
 	if err != nil {
@@ -125,6 +138,25 @@ func (m *Module) refund(ctx context.Context, r store.Refund, token string, keep 
 	}
 	result := m.conclude(ctx, r, repeated)
 	return result, result.err(r.Lease.Held(time.Now()))
+}
+
+// sizeUp asks for the amount of a refund that a notice told of without one, which
+// the caller takes for his.
+func (m *Module) sizeUp(ctx context.Context, r store.Refund, want money.Amount) (store.Refund, error) {
+	amount := m.amountOf(ctx, r)
+	if amount != 0 {
+		var err error
+		if r, err = m.settle(ctx, r, store.Settlement{Source: store.ByQuery, Amount: amount}); err != nil {
+			return r, err
+		}
+	}
+	switch amount {
+	case want:
+		return r, nil
+	case 0:
+		return r, &UnresolvedError{Refund: r}
+	}
+	return r, &ConflictError{Refund: r, Differs: []string{"amount"}}
 }
 
 // advance takes a pending refund as far as it goes now. One that may be out
@@ -142,6 +174,9 @@ func (m *Module) advance(ctx context.Context, r store.Refund, token string, out 
 		r = asked
 	}
 	r, err := m.send(ctx, r, token)
+	if r.State == store.Pending && len(r.Unanswered) > 0 {
+		err = nil // nothing was sent now, but earlier: it is unresolved
+	}
 	if err == nil && r.State == store.Pending {
 		r, _ = m.ask(ctx, r)
 	}
@@ -156,7 +191,7 @@ func (m *Module) limit(ctx context.Context, r store.Refund) (store.Limit, error)
 	}
 	known, err := m.ledger.Get(ctx, r.ID)
 	if err == nil && !known.CanReopen() {
-		return store.Limit{}, nil
+		return store.Limit{Known: true}, nil // reserves nothing, should Open find it otherwise
 	}
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return store.Limit{}, nothingSent("the store", err)

@@ -132,7 +132,10 @@ func isAmount(f validator.FieldLevel) bool { return money.Amount(f.Field().Int()
 
 func isPlain(f validator.FieldLevel) bool {
 	text := f.Field().String()
-	return text == strings.TrimSpace(text) && utf8.ValidString(text) && strings.IndexFunc(text, unicode.IsControl) < 0
+	// U+FFFD is what decoders make of anything that is no character: two texts
+	// with it may have been different.
+	return text == strings.TrimSpace(text) && utf8.ValidString(text) && !strings.ContainsRune(text, utf8.RuneError) &&
+		strings.IndexFunc(text, unicode.IsControl) < 0
 }
 
 // check returns a [*ValidationError] with every wrong field of a request, or

@@ -21,6 +21,9 @@ const quiet = 10 * time.Second
 func (m *Module) send(ctx context.Context, r store.Refund, token string) (store.Refund, error) {
 	attempt, err := m.ledger.Sending(ctx, r.ID, r.Attempts, m.patience())
 	if err != nil {
+		// A record that was not sent must not hold the order's total. This is no
+		// send's answer: while one is unanswered it changes nothing.
+		r, _ = m.settle(ctx, r, store.Settlement{Source: store.ByAnswer, Finding: store.NotSent, Message: "the store failed"})
 		return r, nothingSent("the store", err)
 	}
 	if attempt.Token == "" {
@@ -47,12 +50,12 @@ func (m *Module) send(ctx context.Context, r store.Refund, token string) (store.
 	return r, nil
 }
 
-// ask asks Alipay about a pending refund and settles what it answers. It tells
+// ask asks Alipay about a refund that has not succeeded and settles what it answers. It tells
 // whether the answer was a signed not-found that the identical request may be
 // sent again after. A refund that is being sent at this moment is not asked
 // about.
 func (m *Module) ask(ctx context.Context, r store.Refund) (_ store.Refund, conclusive bool) {
-	if r.State != store.Pending || r.Attempts == 0 || r.Lease.Held(time.Now()) {
+	if r.State == store.Succeeded || r.Attempts == 0 || r.Lease.Held(time.Now()) {
 		return r, false
 	}
 	token, err := m.token(ctx, r)
@@ -67,21 +70,30 @@ func (m *Module) ask(ctx context.Context, r store.Refund) (_ store.Refund, concl
 		return r, false
 	}
 	for _, question := range m.questions(r) {
-		s := store.Settlement{Source: store.ByQuery, Attempt: r.Attempts, Conclusive: time.Since(r.SentAt) >= quiet}
+		late := time.Since(r.SentAt) >= quiet
+		// What a red packet is asked about by is the caller's word: finding
+		// nothing under it may call for the identical request, but fails nothing.
+		s := store.Settlement{Source: store.ByQuery, Attempt: r.Attempts, Conclusive: late && r.Kind == store.Trade}
 		reply, err := m.gateway.Do(ctx, question.method, question.content, gateway.Options{AppAuthToken: token})
 		verdict := question.judge(reply, err, want(r))
 		s = learnt(s, reply, err, verdict)
+		if verdict.Outcome == gateway.NotFound && blind(r) {
+			verdict, s.Finding = gateway.Verdict{}, store.Unknown // no documented pair: it says nothing
+		}
+		if verdict.Outcome == gateway.NotFound && r.Kind == store.Coupon && r.Refused {
+			s.Attention = "a red packet's refund was refused while an earlier send was unanswered; only a person can tell which is true"
+		}
 		if verdict.Outcome == gateway.Unresolved && blind(r) {
 			s.Code, s.SubCode, s.Message = "", "", "" // about the question, not about the refund
 		}
-		if verdict.Outcome == gateway.Unresolved && blind(r) && s.Conclusive {
+		if verdict.Outcome == gateway.Unresolved && blind(r) && late {
 			s.Attention = "Alipay cannot be asked about it without the red packet's out_order_no: repeat the request with that, or look for its number in Alipay's console"
 		}
 		if r, err = m.settle(ctx, r, s); err != nil {
 			return r, false
 		}
 		if verdict.Outcome != gateway.Unresolved {
-			return r, verdict.Outcome == gateway.NotFound && s.Conclusive
+			return r, verdict.Outcome == gateway.NotFound && late && !r.Refused
 		}
 	}
 	return r, false

@@ -229,5 +229,8 @@ func withoutURL(err error) error {
 	for errors.As(err, &wrapped) {
 		err = wrapped.Err
 	}
+	if text := err.Error(); strings.Contains(text, "sign=") || strings.Contains(text, "app_auth_token=") {
+		return fmt.Errorf("a %T that quotes the request", err)
+	}
 	return err
 }

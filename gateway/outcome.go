@@ -206,6 +206,8 @@ func JudgeTradeRefund(reply Reply, err error, want Want) Verdict {
 	switch order := reply.Text("out_trade_no"); {
 	case order != "" && order != want.OutTradeNo:
 		proof = Mismatch
+	case reply.Text("refund_fee") != "" && reply.amount("refund_fee") < want.Amount && reply.Text("fund_change") == "Y":
+		proof = Mismatch // what the trade was refunded in all is less than this refund
 	case reply.Text("fund_change") == "Y":
 		proof = Moved
 	}

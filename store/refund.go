@@ -98,6 +98,10 @@ type Refund struct {
 	// Answered: since the refund was opened, Alipay answered a send of it. That
 	// nothing was sent is no longer true of the whole.
 	Answered bool `json:"-"`
+	// Doubtful: a send was answered by neither success nor refusal (fund_change=N,
+	// a repeated number): somebody knows the number, so that a later refusal may
+	// be the effect of an earlier send.
+	Doubtful bool `json:"-"`
 	// Refused: pending, and Alipay refused the last send, which fails the refund
 	// only once a query finds nothing.
 	Refused bool `json:"refused,omitempty"`

@@ -31,7 +31,7 @@ func (f Finding) String() string {
 // Settlement is one piece of knowledge about a refund.
 type Settlement struct {
 	Source  Source
-	Attempt int    // the send it is the answer to, or the last one before the question; 0 for a notice
+	Attempt int    // the send it is the answer to, or the last one before the question; 0 for neither
 	Token   string // ByAnswer: the send's token, whose lease ends here
 	Finding Finding
 	// Ended: the send's signed answer says that it moved nothing more, whatever
@@ -76,6 +76,7 @@ func (r *Refund) apply(s Settlement, now time.Time) (changed bool) {
 	last := s.Attempt == r.Attempts
 	if s.Source == ByAnswer && (s.Ended || s.Finding == Refusal) {
 		r.Answered = true
+		r.Doubtful = r.Doubtful || s.Finding == Unknown
 	}
 	if s.Source == ByAnswer && (s.Ended || s.Finding == Refusal || s.Finding == NotSent) {
 		r.Unanswered = slices.DeleteFunc(r.Unanswered, func(n int) bool { return n == s.Attempt })
@@ -85,14 +86,14 @@ func (r *Refund) apply(s Settlement, now time.Time) (changed bool) {
 		r.settle(Succeeded, s, now)
 	case r.State != Pending:
 		// A settled refund is only corrected by a success.
-	case s.Finding == Refusal && last && !s.Check && len(r.Unanswered) == 0:
+	case s.Finding == Refusal && last && !s.Check && !r.Doubtful && len(r.Unanswered) == 0:
 		r.settle(Failed, s, now)
 		r.Retryable = s.Retryable
 	case s.Finding == Refusal && last:
 		r.Refused, r.RefusedRetryable = true, s.Retryable
 		r.words(s)
 	case s.Finding == NotFound && r.Refused && last && !r.Lease.Held(now) &&
-		(s.Conclusive || len(r.Unanswered) == 0):
+		(s.Conclusive || !r.Doubtful && len(r.Unanswered) == 0):
 		code, subCode, message := r.Code, r.SubCode, r.Message // the refusal's, which it confirms
 		r.settle(Failed, s, now)
 		r.Retryable = r.RefusedRetryable
@@ -182,7 +183,7 @@ func (r *Refund) BeginSend(attempts int, lease time.Duration, now time.Time) Att
 // Reopen makes a failed, retryable refund pending again, as asked for by asked.
 // What the host was told of its former life no longer counts as told.
 func (r *Refund) Reopen(asked Refund, now time.Time) {
-	r.State, r.Retryable, r.NotSent, r.Refused, r.Answered = Pending, false, false, false, false
+	r.State, r.Retryable, r.NotSent, r.Refused, r.Answered, r.Doubtful = Pending, false, false, false, false, false
 	r.Attention, r.Source, r.SettledAt = "", "", time.Time{}
 	r.Code, r.SubCode, r.Message = "", "", ""
 	r.Deliveries = slices.DeleteFunc(r.Deliveries, func(d Delivery) bool { return d.Event != RefundSucceeded })

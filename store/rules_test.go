@@ -19,9 +19,10 @@ type walked struct {
 	now  time.Time
 	path []string
 
-	open    map[int]bool // sends that no signed answer has ended
-	reached bool         // since it was opened, Alipay answered a send
-	refused int          // the latest of the sends that were refused since it was opened
+	open     map[int]bool // sends that no signed answer has ended
+	reached  bool         // since it was opened, Alipay answered a send
+	doubtful bool         // ... by neither success nor refusal
+	refused  int          // the latest of the sends that were refused since it was opened
 }
 
 const walkLease = time.Minute
@@ -71,16 +72,19 @@ func (w walked) settle(t *testing.T, s store.Settlement) walked {
 	if s.Ended || s.Finding == store.Refusal {
 		w.reached = true
 	}
+	if s.Source == store.ByAnswer && s.Ended && s.Finding == store.Unknown {
+		w.doubtful = true
+	}
 
 	want := before.State
 	switch {
 	case s.Finding == store.Success:
 		want = store.Succeeded
 	case before.State != store.Pending:
-	case s.Finding == store.Refusal && s.Attempt == before.Attempts && !s.Check && len(open) == 0:
+	case s.Finding == store.Refusal && s.Attempt == before.Attempts && !s.Check && !w.doubtful && len(open) == 0:
 		want = store.Failed
 	case s.Finding == store.NotFound && w.refused == before.Attempts && w.refused > 0 &&
-		s.Attempt == before.Attempts && !held && (s.Conclusive || len(open) == 0):
+		s.Attempt == before.Attempts && !held && (s.Conclusive || !w.doubtful && len(open) == 0):
 		want = store.Failed
 	case s.Finding == store.NotSent && !w.reached && len(open) == 0:
 		want = store.Failed
@@ -161,7 +165,7 @@ func (w walked) walk(t *testing.T, depth int) (walks int) {
 		next.r = w.r.Clone()
 		next.r.Reopen(store.Refund{}, w.now)
 		next.path = append(slices.Clip(next.path), "reopened")
-		next.reached, next.refused, next.open = false, 0, nil
+		next.reached, next.doubtful, next.refused, next.open = false, false, 0, nil
 		walks += next.walk(t, depth-1)
 	}
 	return walks
