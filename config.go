@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -135,7 +136,7 @@ func (c Config) check() (Config, error) {
 	if slices.Contains(c.App.SellerIDs, "") {
 		wrong("App.SellerIDs", "holds an empty text", nil)
 	}
-	if c.Store == nil {
+	if v := reflect.ValueOf(c.Store); c.Store == nil || v.Kind() == reflect.Pointer && v.IsNil() {
 		wrong("Store", "is required: store.NewMemory for one process", nil)
 	}
 	if c.Timeout < 0 {

@@ -179,7 +179,7 @@ func twice(raw []byte, at string) (err error) {
 		seen := map[string]bool{}
 		_, _ = rawjson.Fields(raw, func(key, value []byte) { // it was found valid
 			name := text(key)
-			if folded := strings.ToLower(name); seen[folded] && err == nil {
+			if folded := strings.ToLower(strings.ToUpper(name)); seen[folded] && err == nil {
 				err = givenTwice(at+"/"+escapePointer(name), name)
 			} else {
 				seen[folded] = true

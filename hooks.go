@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/alirefund/alirefund/store"
@@ -114,7 +115,7 @@ func (m *Module) guarded(ctx context.Context, f func(context.Context) error) (er
 func shorten(text string) string {
 	const most = 300
 	if len(text) > most {
-		text = text[:most] + "…"
+		text = strings.ToValidUTF8(text[:most], "") + "…"
 	}
 	return text
 }

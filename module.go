@@ -104,8 +104,8 @@ func (m *Module) detach(ctx context.Context) (context.Context, context.CancelFun
 	return context.WithTimeout(context.WithoutCancel(ctx), m.patience())
 }
 
-// patience bounds one request or notification as a whole: a send and three
-// questions, and the hooks. Leases are as long, so that none runs out while its
+// patience bounds one request or notification as a whole: a send, the questions
+// around it, and the hooks. Leases are as long, so that none runs out while its
 // owner works.
 func (m *Module) patience() time.Duration {
 	return 4*m.config.Timeout + 2*m.config.HookTimeout + storeTime

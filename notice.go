@@ -240,7 +240,11 @@ func (m *Module) couponNotice(ctx context.Context, n *notify.Notification, other
 		})
 	case r.OutRequestNo != "":
 		r = r.Identify()
-		if taken, err := m.ledger.Get(ctx, r.ID); err == nil && len(taken.Differs(r)) > 0 {
+		taken, err := m.ledger.Get(ctx, r.ID)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return storeFailed(err)
+		}
+		if err == nil && len(taken.Differs(r)) > 0 {
 			m.log.WarnContext(ctx, "a notice names a request number that belongs to another red packet", "refund", taken.ID, "notify_id", n.ID)
 			r = r.IdentifyBy("notify_id", n.ID)
 		}

@@ -1,7 +1,6 @@
 package alirefund
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"strconv"
@@ -67,18 +66,19 @@ var problems = map[string]struct {
 // problemOf is the one place that maps errors to HTTP.
 func problemOf(err error, zh bool) problem {
 	var (
-		body       *bodyError
-		fields     *ValidationError
-		conflict   *ConflictError
-		limit      *LimitError
-		refused    *RefusedError
-		refusal    *gateway.Error
-		tooLarge   *http.MaxBytesError
-		p          problem
-		is         = func(code string) { p = newProblem(code, zh) }
-		unresolved *UnresolvedError
+		body     *bodyError
+		fields   *ValidationError
+		conflict *ConflictError
+		limit    *LimitError
+		refused  *RefusedError
+		refusal  *gateway.Error
+		tooLarge *http.MaxBytesError
+		p        problem
+		is       = func(code string) { p = newProblem(code, zh) }
 	)
 	switch {
+	case errors.Is(err, errHookFailed): // whatever the host's error is made of
+		p = notifyProblem(errHookFailed, zh)
 	case errors.As(err, &tooLarge):
 		is("too_large")
 	case errors.Is(err, errMediaType):
@@ -122,12 +122,10 @@ func problemOf(err error, zh bool) problem {
 		is("alipay_refused")
 		p.AlipayCode, p.SubCode, p.SubMsg, p.TraceID = refusal.Code, refusal.SubCode, refusal.SubMsg, refusal.TraceID
 		p.Detail = p.SubMsg
-	case errors.As(err, &unresolved): // not an error over HTTP: see answerRefund
-		is("internal")
+	case errors.Is(err, errStore):
+		is("store_failed")
 	case errors.Is(err, store.ErrNotFound):
 		is("not_found")
-	case errors.Is(err, errStore), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		is("store_failed")
 	default:
 		p = notifyProblem(err, zh)
 	}

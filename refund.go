@@ -131,8 +131,8 @@ func (m *Module) refund(ctx context.Context, r store.Refund, token string, keep 
 			return Result{Refund: recorded, Repeated: true}, err
 		}
 	}
-	repeated := opened.How == store.Exists
-	r, err = m.advance(ctx, recorded, token, repeated && recorded.Attempts > 0)
+	repeated := opened.How != store.Created
+	r, err = m.advance(ctx, recorded, token, opened.How == store.Exists && recorded.Attempts > 0)
 	if err != nil {
 		return Result{Refund: r, Repeated: repeated}, err
 	}

@@ -93,7 +93,7 @@ func (m *Module) getRefund(c *gin.Context) {
 		retryAfter(c, retrySeconds)
 	}
 	result.Refund.Answer = displayable(result.Refund.Answer)
-	c.JSON(http.StatusOK, struct {
+	c.PureJSON(http.StatusOK, struct {
 		store.Refund
 		Delivered bool `json:"delivered"`
 	}{result.Refund, result.Delivered})
@@ -191,8 +191,8 @@ func viewOf(res Result) *view {
 	return v
 }
 
-// displayable is a node fit for an answer in UTF-8: verbatim, unless the gateway
-// put other bytes into it.
+// displayable is a node fit for an answer in UTF-8: as it came but for blanks,
+// unless the gateway put other bytes into it.
 func displayable(node store.JSON) store.JSON {
 	return store.JSON(strings.ToValidUTF8(string(node), "\uFFFD"))
 }
@@ -201,14 +201,14 @@ func (m *Module) answerRefund(c *gin.Context, result Result, err error) {
 	var unresolved *UnresolvedError
 	switch {
 	case err == nil:
-		c.JSON(http.StatusOK, viewOf(result))
+		c.PureJSON(http.StatusOK, viewOf(result))
 	case errors.As(err, &unresolved):
 		v := viewOf(result)
 		v.InProgress = unresolved.InProgress
 		m.log.WarnContext(c.Request.Context(), "a refund is unresolved", "refund", v.ID, "out_request_no", v.OutRequestNo, "in_progress", v.InProgress)
 		c.Header("Location", path.Join(path.Dir(c.Request.URL.Path), "refunds", v.ID))
 		retryAfter(c, retrySeconds)
-		c.JSON(http.StatusAccepted, v)
+		c.PureJSON(http.StatusAccepted, v)
 	default:
 		m.fail(c, result, err)
 	}

@@ -170,7 +170,7 @@ func learnt(s store.Settlement, reply gateway.Reply, err error, v gateway.Verdic
 	if proves && (reply.Code == "10000" || reply.Code == "40004") {
 		s.Answer = store.JSON(reply.Node)
 	}
-	if v.Outcome == gateway.Succeeded {
+	if v.Outcome == gateway.Succeeded || reply.Code == "10000" && !v.Attention { // a red packet in progress has its operation_id
 		s.TradeNo, s.OutOrderNo, s.OperationID = reply.Text("trade_no"), reply.Text("out_order_no"), reply.Text("operation_id")
 	}
 	if v.Attention {

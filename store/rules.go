@@ -98,7 +98,7 @@ func (r *Refund) apply(s Settlement, now time.Time) (changed bool) {
 		r.settle(Failed, s, now)
 		r.Retryable = r.RefusedRetryable
 		r.Code, r.SubCode, r.Message = code, subCode, message
-	case s.Finding == NotSent && !r.Answered && len(r.Unanswered) == 0:
+	case s.Finding == NotSent && s.Source == ByAnswer && !r.Answered && len(r.Unanswered) == 0:
 		r.settle(Failed, s, now)
 		r.Retryable, r.NotSent = true, true
 	case s.Finding != NotFound:

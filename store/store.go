@@ -96,7 +96,7 @@ type How uint8
 const (
 	Created   How = iota + 1 // unknown until now: recorded, reserved
 	Reopened                 // had failed, and may be sent again: pending once more, reserved
-	Exists                   // the same refund, as it stands; nothing changed
+	Exists                   // the same refund, as it stands; at most its OutOrderNo was filled in
 	Conflict                 // the same number with other content; nothing changed
 	OverLimit                // the order has not that much left; nothing recorded
 )
