@@ -1,0 +1,130 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/alirefund/alirefund/store"
+)
+
+// Attention is for what is unresolved: it ends with that, and does not begin
+// after it.
+func TestAttentionEndsWithTheRefund(t *testing.T) {
+	r, now := refund("order", "number"), time.Unix(1e9, 0)
+	r.BeginSend(0, walkLease, now)
+	look := store.Settlement{Source: store.ByQuery, Attempt: 1, Code: "20000", SubCode: "busy", Message: "m", Attention: "look"}
+	r, _ = r.Apply(look, now)
+	if r.Attention != "look" || r.Code != "20000" || r.SubCode != "busy" || r.Message != "m" {
+		t.Errorf("unresolved: %+v", r)
+	}
+	r, _ = r.Apply(store.Settlement{Source: store.ByNotice, Finding: store.Success}, now)
+	if r.Attention != "" {
+		t.Errorf("settled: %q", r.Attention)
+	}
+	if r, _ = r.Apply(look, now); r.Attention != "" {
+		t.Errorf("after it was settled: %q", r.Attention)
+	}
+}
+
+// A question that could not be sent is no send that was not made.
+func TestUnsentQuestionIsNoUnsentRefund(t *testing.T) {
+	r, now := refund("order", "number"), time.Unix(1e9, 0)
+	if r, _ := r.Apply(store.Settlement{Source: store.ByQuery, Finding: store.NotSent}, now); r.State != store.Pending {
+		t.Errorf("it is %s", r.State)
+	}
+	if r, _ := r.Apply(store.Settlement{Source: store.ByAnswer, Finding: store.NotSent}, now); r.State != store.Failed || !r.NotSent {
+		t.Errorf("a send that was not made: it is %s", r.State)
+	}
+}
+
+// A refund that is opened again begins anew; a notice does not open it.
+func TestReopenedBeginsAnew(t *testing.T) {
+	r, now := refund("order", "number"), time.Unix(1e9, 0)
+	asked := r.Clone()
+	r.BeginSend(0, walkLease, now)
+	r, _ = r.Apply(store.Settlement{
+		Source: store.ByAnswer, Attempt: 1, Finding: store.Refusal, Retryable: true, Code: "40004", SubCode: "x", Message: "m",
+	}, now)
+	told := asked.Clone()
+	told.State = store.Succeeded
+	if got, opened, write := store.Admit(&r, told, 0, store.Limit{}, now); opened.How != store.Exists || write || got.State != store.Failed {
+		t.Errorf("a notice: %v, %s", opened.How, got.State)
+	}
+	got, opened, _ := store.Admit(&r, asked, 0, store.Limit{}, now)
+	if opened.How != store.Reopened || got.State != store.Pending || got.Code+got.SubCode+got.Message != "" || got.Source != "" || !got.SettledAt.IsZero() || got.Retryable {
+		t.Errorf("%v: %+v", opened.How, got)
+	}
+}
+
+func TestMatchesByOperation(t *testing.T) {
+	r := refund("order", "number")
+	r.OperationID = "1"
+	if (store.Filter{App: r.App, OperationID: "2"}).Matches(r) || !(store.Filter{App: r.App, OperationID: "1"}).Matches(r) {
+		t.Error("operation_id does not select")
+	}
+}
+
+// What a failing store says of a key is not believed.
+func TestRememberBelievesNoFailure(t *testing.T) {
+	broken := &claimsThatFail{Claims: store.NewMemory(), err: errors.New("down")}
+	remembered := store.Remember(broken)
+	if _, _, err := remembered.Claim(t.Context(), "key", time.Minute); !errors.Is(err, broken.err) {
+		t.Fatal(err)
+	}
+	broken.err = nil
+	claimed(t, remembered, "key")
+}
+
+// claimsThatFail says done, and an error.
+type claimsThatFail struct {
+	store.Claims
+	err error
+}
+
+func (c *claimsThatFail) Claim(ctx context.Context, key string, lease time.Duration) (string, bool, error) {
+	if c.err != nil {
+		return "", true, c.err
+	}
+	return c.Claims.Claim(ctx, key, lease)
+}
+
+// A delivery that asked before another completed the key, and comes back after,
+// does not shorten what is remembered.
+func TestRememberIsNotShortened(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := &slowClaims{Claims: store.NewMemory()}
+		c := store.Remember(slow)
+		token := claimed(t, c, "key")
+		slow.meanwhile = func() {
+			if held, err := c.Complete(t.Context(), "key", token, 48*time.Hour); !held || err != nil {
+				t.Error("Complete:", held, err)
+			}
+		}
+		wantDone(t, c, "key")
+		time.Sleep(2 * time.Hour)
+		asked := slow.asked
+		wantDone(t, c, "key")
+		if slow.asked != asked {
+			t.Error("the store was asked again after two hours of 48")
+		}
+	})
+}
+
+// slowClaims lets something happen while it is asked.
+type slowClaims struct {
+	store.Claims
+	asked     int
+	meanwhile func()
+}
+
+func (c *slowClaims) Claim(ctx context.Context, key string, lease time.Duration) (string, bool, error) {
+	c.asked++
+	if c.meanwhile != nil {
+		c.meanwhile()
+		c.meanwhile = nil
+	}
+	return c.Claims.Claim(ctx, key, lease)
+}
