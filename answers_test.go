@@ -108,7 +108,9 @@ func (unreadable) Get(context.Context, string) (store.Refund, error) {
 }
 
 // What the caller cannot mend stands in the log, with the refund's number.
-func TestLogNamesTheRefundAndTheCause(t *testing.T) {
+func TestLogNamesTheRefundAndTheCause(t *testing.T) { synctest.Test(t, inLogNamesTheRefundAndTheCause) }
+
+func inLogNamesTheRefundAndTheCause(t *testing.T) {
 	var log bytes.Buffer
 	s := newShop(t, func(c *alirefund.Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
 	s.trade()

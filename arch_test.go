@@ -29,6 +29,7 @@ var rooms = map[string][]string{
 	"/notify":           {"/signer", "/money", "golang.org/x/text/..."},
 	"/store":            {"/money", "github.com/patrickmn/go-cache"},
 	"/store/storetest":  {"/store", "/money"},
+	"/store/sqlstore":   {"/store", "/money"},
 	"/alipaytest":       {"/signer", "/money", "golang.org/x/text/..."},
 	"/signer":           {},
 	"/money":            {},

@@ -2,6 +2,7 @@ package alirefund
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -35,6 +36,24 @@ type Config struct {
 	// HookTimeout bounds the context that a hook gets; default 10 s.
 	HookTimeout time.Duration
 
+	// FirstCheck is when [Module.Run] first asks about an unresolved refund, and
+	// how long after a send a query that finds nothing begins to mean something;
+	// default 10 s, which Alipay's page of the refund query asks to wait. The
+	// questions become rarer, down to one an hour.
+	FirstCheck time.Duration
+	// AttentionAfter is when [Config.OnRefundUnresolved] is called for a refund
+	// that is still unresolved, or whose event could not be delivered; default
+	// 24 h. What waiting cannot heal is told at once.
+	AttentionAfter time.Duration
+	// KeepAnswers is how long Alipay's raw nodes, which name buyers, stay in the
+	// records, and KeepRefunds how long the records themselves, after they were
+	// settled and told. [Module.Run] removes them from a store.Pruner. 0: for
+	// ever.
+	KeepAnswers, KeepRefunds time.Duration
+
+	// BeforeRefund may veto a refund that is not recorded yet, or is to be opened
+	// again: limits, four eyes. An error refuses it, and nothing is recorded.
+	BeforeRefund func(ctx context.Context, r store.Refund) error
 	// OrderTotal tells what an order, or a red packet, was paid with, so that
 	// its refunds never exceed it together. Not known means no limit of ours,
 	// only Alipay's; an error refuses the refund before anything is recorded.
@@ -47,12 +66,19 @@ type Config struct {
 
 	// The hooks. Each is called at least once for each of its events, and not
 	// again after it returned nil. An error or a panic is recorded, and the
-	// event delivered again with the next repeat, look-up or notification of the
-	// refund. None changes the refund's own answer. nil: the event is dropped.
+	// event delivered again by [Module.Run], or with the next repeat, look-up or
+	// notification of the refund. None changes the refund's own answer. nil: the event is dropped.
 	OnRefundSucceeded func(ctx context.Context, e RefundSucceeded) error
+	// OnRefundSucceededTx, instead of OnRefundSucceeded, is called within a
+	// transaction of the store's database, in which the event is marked as
+	// delivered: what it writes by tx and the mark commit together, or neither
+	// does. It must use no other connection of that database. It wants a Store
+	// that is a store.Transactor.
+	OnRefundSucceededTx func(ctx context.Context, tx *sql.Tx, e RefundSucceeded) error
 	// OnRefundFailed: Alipay refused definitely, and nothing moved.
 	OnRefundFailed func(ctx context.Context, e RefundFailed) error
-	// OnRefundUnresolved: nobody knows, and waiting will not tell.
+	// OnRefundUnresolved: a person should look. Nobody knows whether the money
+	// moved, and waiting will not tell; or the refund's event cannot be delivered.
 	OnRefundUnresolved func(ctx context.Context, e RefundUnresolved) error
 	// OnNotification gets every genuine notification at [Module.MountNotify]
 	// that is no refund: payments, closed trades, messages. Without it they are
@@ -100,8 +126,10 @@ func (e *ConfigError) Error() string { return "alirefund: Config." + e.Field + "
 func (e *ConfigError) Unwrap() error { return e.Err }
 
 const (
-	defaultHookTimeout = 10 * time.Second
-	maxURL             = 256
+	defaultHookTimeout    = 10 * time.Second
+	defaultFirstCheck     = 10 * time.Second
+	defaultAttentionAfter = 24 * time.Hour
+	maxURL                = 256
 )
 
 // check returns every problem at once, and the configuration with its defaults.
@@ -139,11 +167,32 @@ func (c Config) check() (Config, error) {
 	if v := reflect.ValueOf(c.Store); c.Store == nil || v.Kind() == reflect.Pointer && v.IsNil() {
 		wrong("Store", "is required: store.NewMemory for one process", nil)
 	}
-	if c.Timeout < 0 {
-		wrong("Timeout", "is negative", nil)
+	for _, d := range []struct {
+		field string
+		value *time.Duration
+		usual time.Duration
+	}{
+		{"Timeout", &c.Timeout, gateway.DefaultTimeout},
+		{"HookTimeout", &c.HookTimeout, defaultHookTimeout},
+		{"FirstCheck", &c.FirstCheck, defaultFirstCheck},
+		{"AttentionAfter", &c.AttentionAfter, defaultAttentionAfter},
+		{"KeepAnswers", &c.KeepAnswers, 0},
+		{"KeepRefunds", &c.KeepRefunds, 0},
+	} {
+		switch {
+		case *d.value < 0:
+			wrong(d.field, "is negative", nil)
+		case *d.value == 0:
+			*d.value = d.usual
+		}
 	}
-	if c.HookTimeout < 0 {
-		wrong("HookTimeout", "is negative", nil)
+	if c.OnRefundSucceededTx != nil {
+		if _, ok := c.Store.(store.Transactor); c.Store != nil && !ok {
+			wrong("OnRefundSucceededTx", "wants a Store on a database, such as sqlstore.New", nil)
+		}
+		if c.OnRefundSucceeded != nil {
+			wrong("OnRefundSucceededTx", "stands instead of OnRefundSucceeded; set one of them", nil)
+		}
 	}
 	if u, err := url.Parse(c.Gateway); c.Gateway != "" && (err != nil || u.Host == "" || u.RawQuery != "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http") {
 		wrong("Gateway", "wants the form https://host/gateway.do, without a query", nil)
@@ -155,12 +204,6 @@ func (c Config) check() (Config, error) {
 	c.App.SellerIDs = slices.Clone(c.App.SellerIDs)
 	if c.Gateway == "" {
 		c.Gateway = gateway.Production
-	}
-	if c.Timeout == 0 {
-		c.Timeout = gateway.DefaultTimeout
-	}
-	if c.HookTimeout == 0 {
-		c.HookTimeout = defaultHookTimeout
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil))

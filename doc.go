@@ -15,6 +15,7 @@
 //	})
 //	m.MountRefunds(r.Group("/alipay"), requireStaff)
 //	m.MountNotify(r.Group("/alipay"))
+//	go m.Run(ctx)
 //
 // # Three outcomes
 //
@@ -35,6 +36,7 @@
 //
 //	POST {refunds}/refunds         refund a trade
 //	POST {refunds}/coupon-refunds  return a red packet
+//	GET  {refunds}/refunds         the refunds, by order, state and time
 //	GET  {refunds}/refunds/:id     what is known of a refund, asking Alipay if it is unresolved
 //	POST {notify}/notify           Alipay's notifications
 //

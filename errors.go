@@ -36,6 +36,14 @@ func (e *RefusedError) Error() string {
 	return strings.TrimRight("alirefund: Alipay refused the refund: "+e.Refund.Code+" "+e.Refund.SubCode+" "+e.Refund.Message, " ")
 }
 
+// VetoError: Config.BeforeRefund refused the refund; nothing was recorded.
+type VetoError struct{ Err error }
+
+func (e *VetoError) Error() string { return "alirefund: vetoed: " + e.Err.Error() }
+
+// Unwrap returns the host's error.
+func (e *VetoError) Unwrap() error { return e.Err }
+
 // ConflictError: the request number belongs to a refund of other content.
 type ConflictError struct {
 	Refund  store.Refund // the recorded one

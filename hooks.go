@@ -2,6 +2,7 @@ package alirefund
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"runtime/debug"
 	"strings"
@@ -18,9 +19,9 @@ type RefundSucceeded struct{ Refund store.Refund }
 // Alipay's say otherwise later, RefundSucceeded follows.
 type RefundFailed struct{ Refund store.Refund }
 
-// RefundUnresolved: nobody knows whether the money moved, and waiting will not
-// tell: Reason wants a person. The refund still succeeds or fails once Alipay
-// says so.
+// RefundUnresolved: Reason wants a person. Nobody knows whether the money moved,
+// and waiting will not tell; the refund still succeeds or fails once Alipay says
+// so. Or the refund's own event could not be delivered for long.
 type RefundUnresolved struct {
 	Refund store.Refund
 	Reason string
@@ -28,11 +29,12 @@ type RefundUnresolved struct {
 
 // deliver tells the host what is due, and whether nothing is left to tell. Each
 // event is leased, its hook called, and then marked: a crash in between repeats
-// the hook, and loses nothing.
+// the hook, and loses nothing. What the caller's settlement leased by its claim
+// is not leased again.
 //
 // The hooks run beside the caller, who waits for as long as they may take. One
 // that takes longer is marked when it returns.
-func (m *Module) deliver(ctx context.Context, r store.Refund) bool {
+func (m *Module) deliver(ctx context.Context, r store.Refund, claim string) bool {
 	due := r.Due()
 	if len(due) == 0 {
 		return true
@@ -44,7 +46,7 @@ func (m *Module) deliver(ctx context.Context, r store.Refund) bool {
 	go func() {
 		all := true
 		for _, event := range due {
-			all = m.tellOne(ctx, r, event) && all
+			all = m.tellOne(ctx, r, event, claim) && all
 		}
 		m.telling.Delete(r.ID)
 		told <- all
@@ -58,8 +60,14 @@ func (m *Module) deliver(ctx context.Context, r store.Refund) bool {
 }
 
 // tellOne delivers one event and tells whether the host has taken it.
-func (m *Module) tellOne(ctx context.Context, r store.Refund, event store.Event) bool {
-	token, done, err := m.ledger.Deliver(ctx, r.ID, event, m.config.HookTimeout+storeTime)
+func (m *Module) tellOne(ctx context.Context, r store.Refund, event store.Event, claim string) bool {
+	if event == store.RefundSucceeded && m.config.OnRefundSucceededTx != nil {
+		return m.deliverTx(ctx, r)
+	}
+	token, done, err := claim, false, error(nil)
+	if claim == "" || r.DeliveryLease(event).Token != claim {
+		token, done, err = m.ledger.Deliver(ctx, r.ID, event, m.config.HookTimeout+storeTime)
+	}
 	if err != nil {
 		m.log.ErrorContext(ctx, "an event could not be delivered: the store failed", "refund", r.ID, "event", event, "error", err)
 		return false
@@ -83,6 +91,21 @@ func (m *Module) tellOne(ctx context.Context, r store.Refund, event store.Event)
 		m.log.ErrorContext(ctx, "a delivery could not be recorded; the hook may run again", "refund", r.ID, "event", event, "error", err)
 	}
 	return hookErr == nil && err == nil
+}
+
+// deliverTx delivers a success within a transaction of the store's: the host's
+// rows and the mark commit together, or neither does.
+func (m *Module) deliverTx(ctx context.Context, r store.Refund) bool {
+	transactor := m.config.Store.(store.Transactor) // New has checked it
+	done, err := transactor.DeliverTx(ctx, r.ID, store.RefundSucceeded, func(ctx context.Context, tx *sql.Tx, r store.Refund) error {
+		return m.guarded(ctx, func(ctx context.Context) error {
+			return m.config.OnRefundSucceededTx(ctx, tx, RefundSucceeded{Refund: r.Clone()})
+		})
+	})
+	if err != nil {
+		m.log.ErrorContext(ctx, "a transactional hook failed, or its commit; its event will be delivered again", "refund", r.ID, "error", err)
+	}
+	return done && err == nil
 }
 
 func (m *Module) call(ctx context.Context, event store.Event, r store.Refund) error {

@@ -272,7 +272,7 @@ func TestLimitOfARefundThatFailsMeanwhile(t *testing.T) {
 	if _, _, err := memory.Open(ctx, first, store.Limit{Total: 88_88, Known: true}); err != nil {
 		t.Fatal(err)
 	}
-	send, err := memory.Sending(ctx, first.ID, 0, time.Minute) // another process is at it
+	send, err := memory.Sending(ctx, first.ID, store.Permission{Lease: time.Minute}) // another process is at it
 	if err != nil {
 		t.Fatal(err)
 	}

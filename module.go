@@ -2,9 +2,11 @@ package alirefund
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/alirefund/alirefund/gateway"
@@ -29,6 +31,9 @@ type Module struct {
 	// outlasts its lease is not called beside itself, nor a later event's before
 	// it has returned.
 	telling sync.Map
+
+	running  atomic.Bool // Run was started
+	warnOnce sync.Once
 }
 
 // New checks the whole configuration and returns a module, or every
@@ -87,10 +92,11 @@ func (m *Module) Get(ctx context.Context, id string) (Result, error) {
 	}
 	ctx, cancel := m.detach(ctx)
 	defer cancel()
+	claim := rand.Text()
 	if r.State == store.Pending {
-		r, _ = m.ask(ctx, r)
+		r, _ = m.ask(ctx, r, claim)
 	}
-	result := m.conclude(ctx, r, true)
+	result := m.conclude(ctx, r, claim, true)
 	if now, err := m.ledger.Get(ctx, id); err == nil {
 		result.Refund = now // with its deliveries
 	}
@@ -115,11 +121,15 @@ func (m *Module) patience() time.Duration {
 const storeTime = 10 * time.Second
 
 // conclude delivers what is due and puts the result together.
-func (m *Module) conclude(ctx context.Context, r store.Refund, repeated bool) Result {
+func (m *Module) conclude(ctx context.Context, r store.Refund, claim string, repeated bool) Result {
 	if r.State != store.Pending {
 		m.tokens.Delete(r.ID)
+	} else if !m.running.Load() {
+		m.warnOnce.Do(func() {
+			m.log.ErrorContext(ctx, "a refund is unresolved and Module.Run was never started: nobody will ask about it", "refund", r.ID)
+		})
 	}
-	told := m.deliver(ctx, r)
+	told := m.deliver(ctx, r, claim)
 	return Result{Refund: r, Delivered: told && r.State != store.Pending, Repeated: repeated, told: told}
 }
 

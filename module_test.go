@@ -81,7 +81,9 @@ func TestConfigIsCopied(t *testing.T) {
 	}
 }
 
-func TestHeadless(t *testing.T) {
+func TestHeadless(t *testing.T) { synctest.Test(t, inHeadless) }
+
+func inHeadless(t *testing.T) {
 	s := newShop(t)
 	s.trade()
 	ctx := t.Context()
@@ -316,7 +318,7 @@ func TestPlugins(t *testing.T) {
 		routes = append(routes, route.Method+" "+route.Path)
 	}
 	slices.Sort(routes)
-	want := []string{"GET /staff/refunds/:id", "POST /public/notify", "POST /staff/coupon-refunds", "POST /staff/refunds"}
+	want := []string{"GET /staff/refunds", "GET /staff/refunds/:id", "POST /public/notify", "POST /staff/coupon-refunds", "POST /staff/refunds"}
 	if !slices.Equal(routes, want) {
 		t.Errorf("routes %q", routes)
 	}

@@ -2,6 +2,7 @@ package alirefund
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"strings"
 
@@ -37,7 +38,7 @@ func (m *Module) couponNotice(ctx context.Context, n *notify.Notification, other
 	case !n.Succeeded() || len(rows) > 1:
 		return m.askEach(ctx, rows)
 	case len(rows) == 1 && known && rows[0].Amount != 0 && rows[0].Amount != amount:
-		asked, err := m.settle(ctx, rows[0], store.Settlement{
+		asked, err := m.settle(ctx, rows[0], "", store.Settlement{
 			Source: store.ByNotice, Attention: "a notice of this number speaks of " + amount.String(),
 		})
 		if err != nil {
@@ -80,9 +81,10 @@ func (m *Module) sameOperation(ctx context.Context, n *notify.Notification) (boo
 	if err != nil {
 		return false, err
 	}
+	claim := rand.Text()
 	for _, r := range rows {
-		if asked, _ := m.ask(ctx, r); asked.State == store.Succeeded {
-			if err := m.tell(ctx, []store.Refund{asked}); err != nil {
+		if asked, _ := m.ask(ctx, r, claim); asked.State == store.Succeeded {
+			if err := m.tell(ctx, []store.Refund{asked}, claim); err != nil {
 				return false, err
 			}
 			if asked.OperationID == n.OperationID() {

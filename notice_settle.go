@@ -2,6 +2,7 @@ package alirefund
 
 import (
 	"context"
+	"crypto/rand"
 	"slices"
 	"strings"
 	"time"
@@ -54,7 +55,7 @@ func (m *Module) foreign(ctx context.Context, r store.Refund) error {
 	case recorded.State != store.Succeeded:
 		return m.settleNotice(ctx, recorded, store.Settlement{Source: store.ByNotice, Finding: store.Success, TradeNo: r.TradeNo})
 	}
-	return m.tell(ctx, []store.Refund{recorded})
+	return m.tell(ctx, []store.Refund{recorded}, "")
 }
 
 // amountOf asks Alipay for the amount of a refund, whatever the ledger takes it
@@ -79,32 +80,33 @@ func (m *Module) amountOf(ctx context.Context, r store.Refund) money.Amount {
 }
 
 func (m *Module) settleNotice(ctx context.Context, r store.Refund, s store.Settlement) error {
-	r, err := m.settle(ctx, r, s)
+	claim := rand.Text()
+	r, err := m.settle(ctx, r, claim, s)
 	if err != nil {
 		return err
 	}
-	return m.tell(ctx, []store.Refund{r})
+	return m.tell(ctx, []store.Refund{r}, claim)
 }
 
 // askEach settles refunds by asking about them. A notice that leaves any of them
 // pending comes again.
 func (m *Module) askEach(ctx context.Context, rows []store.Refund) error {
-	open := false
+	open, claim := false, rand.Text()
 	for i, r := range rows {
-		rows[i], _ = m.ask(ctx, r)
+		rows[i], _ = m.ask(ctx, r, claim)
 		open = open || rows[i].State == store.Pending
 	}
-	if err := m.tell(ctx, rows); err != nil || !open {
+	if err := m.tell(ctx, rows, claim); err != nil || !open {
 		return err
 	}
 	return errUnsettled
 }
 
 // tell delivers what is due of each refund, and fails if anything remains.
-func (m *Module) tell(ctx context.Context, rows []store.Refund) error {
+func (m *Module) tell(ctx context.Context, rows []store.Refund, claim string) error {
 	all := true
 	for _, r := range rows {
-		if !m.conclude(ctx, r, true).told {
+		if !m.conclude(ctx, r, claim, true).told {
 			all = false
 		}
 	}

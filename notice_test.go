@@ -131,7 +131,9 @@ func (s *shop) console() *gateway.Client {
 
 // refund_fee is the trade's in all: two partial refunds whose notices come in
 // the wrong order each keep their own amount.
-func TestCumulativeRefundFee(t *testing.T) {
+func TestCumulativeRefundFee(t *testing.T) { synctest.Test(t, inCumulativeRefundFee) }
+
+func inCumulativeRefundFee(t *testing.T) {
 	s := newShop(t)
 	s.trade()
 	for _, number := range []string{"R1", "R2"} {

@@ -2,6 +2,7 @@ package alirefund
 
 import (
 	"context"
+	"crypto/rand"
 	"maps"
 	"strings"
 
@@ -74,6 +75,7 @@ func (m *Module) doubt(ctx context.Context, n *notify.Notification, r store.Refu
 
 // unnumberedNotice: without out_biz_no any of the order's refunds may be meant.
 func (m *Module) unnumberedNotice(ctx context.Context, n *notify.Notification, rows []store.Refund) error {
+	claim := rand.Text()
 	var pending, settled []store.Refund
 	unclear := false
 	for _, r := range rows {
@@ -85,7 +87,7 @@ func (m *Module) unnumberedNotice(ctx context.Context, n *notify.Notification, r
 		}
 	}
 	for _, r := range pending {
-		r, found := m.ask(ctx, r)
+		r, found := m.ask(ctx, r, claim)
 		switch {
 		case r.State == store.Succeeded:
 			settled = append(settled, r)
@@ -93,7 +95,7 @@ func (m *Module) unnumberedNotice(ctx context.Context, n *notify.Notification, r
 			unclear = true
 		}
 	}
-	if err := m.tell(ctx, settled); err != nil {
+	if err := m.tell(ctx, settled, claim); err != nil {
 		return err
 	}
 	if fee, known := n.RefundFee(); known && explained(settled, fee) {

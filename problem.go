@@ -47,6 +47,7 @@ var problems = map[string]struct {
 	"too_large":              {http.StatusRequestEntityTooLarge, Text{"The body is larger than 64 KiB", "请求体超过64 KiB"}},
 	"invalid_fields":         {http.StatusUnprocessableEntity, Text{"Some fields are wrong", "部分字段有误"}},
 	"number_conflict":        {http.StatusConflict, Text{"The request number was used for another refund", "该退款请求号已用于另一笔退款"}},
+	"vetoed":                 {http.StatusForbidden, Text{"This application does not allow the refund", "本应用不允许该退款"}},
 	"exceeds_order":          {http.StatusUnprocessableEntity, Text{"The order has not that much left to refund", "超出订单剩余可退金额"}},
 	"alipay_refused":         {http.StatusUnprocessableEntity, Text{"Alipay refused the refund; nothing moved", "支付宝拒绝了退款，资金未变动"}},
 	"nothing_sent":           {http.StatusServiceUnavailable, Text{"This request sent nothing to Alipay; repeat it as it is", "本次请求未向支付宝发送任何内容，请原样重试"}},
@@ -71,6 +72,7 @@ func problemOf(err error, zh bool) problem {
 		conflict *ConflictError
 		limit    *LimitError
 		refused  *RefusedError
+		veto     *VetoError
 		refusal  *gateway.Error
 		tooLarge *http.MaxBytesError
 		p        problem
@@ -105,6 +107,9 @@ func problemOf(err error, zh bool) problem {
 				Zh: name + "与已记录的退款不一致",
 			}.in(zh)})
 		}
+	case errors.As(err, &veto):
+		is("vetoed")
+		p.Detail = veto.Err.Error()
 	case errors.As(err, &limit):
 		is("exceeds_order")
 		p.Detail = Text{

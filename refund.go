@@ -2,6 +2,7 @@ package alirefund
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -104,7 +105,7 @@ func (m *Module) refund(ctx context.Context, r store.Refund, token string, keep 
 	var opened store.Opened
 	var err error
 	for range 3 { // what was known and needed no reservation may need one by now
-		if limit, err = m.limit(ctx, r); err != nil {
+		if limit, err = m.admit(ctx, r); err != nil {
 			return Result{}, err
 		}
 		if recorded, opened, err = m.ledger.Open(ctx, r, limit); err != nil || opened.How != store.OverLimit || limit.Total != 0 {
@@ -132,11 +133,12 @@ func (m *Module) refund(ctx context.Context, r store.Refund, token string, keep 
 		}
 	}
 	repeated := opened.How != store.Created
-	r, err = m.advance(ctx, recorded, token, opened.How == store.Exists && recorded.Attempts > 0)
+	claim := rand.Text()
+	r, err = m.advance(ctx, recorded, token, claim, opened.How == store.Exists && !recorded.Unsent())
 	if err != nil {
 		return Result{Refund: r, Repeated: repeated}, err
 	}
-	result := m.conclude(ctx, r, repeated)
+	result := m.conclude(ctx, r, claim, repeated)
 	return result, result.err(r.Lease.Held(time.Now()))
 }
 
@@ -146,7 +148,7 @@ func (m *Module) sizeUp(ctx context.Context, r store.Refund, want money.Amount) 
 	amount := m.amountOf(ctx, r)
 	if amount != 0 {
 		var err error
-		if r, err = m.settle(ctx, r, store.Settlement{Source: store.ByQuery, Amount: amount}); err != nil {
+		if r, err = m.settle(ctx, r, "", store.Settlement{Source: store.ByQuery, Amount: amount}); err != nil {
 			return r, err
 		}
 	}
@@ -162,31 +164,31 @@ func (m *Module) sizeUp(ctx context.Context, r store.Refund, want money.Amount) 
 // advance takes a pending refund as far as it goes now. One that may be out
 // already is asked about, and sent again, the same, only if Alipay has answered,
 // signed and late enough, that it knows nothing of it.
-func (m *Module) advance(ctx context.Context, r store.Refund, token string, out bool) (store.Refund, error) {
+func (m *Module) advance(ctx context.Context, r store.Refund, token, claim string, out bool) (store.Refund, error) {
 	if r.State != store.Pending {
 		return r, nil
 	}
 	if out {
-		asked, conclusive := m.ask(ctx, r)
+		asked, conclusive := m.ask(ctx, r, claim)
 		if asked.State != store.Pending || !conclusive {
 			return asked, nil
 		}
 		r = asked
 	}
-	r, err := m.send(ctx, r, token)
+	r, err := m.send(ctx, r, token, claim)
 	if r.State == store.Pending && len(r.Unanswered) > 0 {
 		err = nil // nothing was sent now, but earlier: it is unresolved
 	}
 	if err == nil && r.State == store.Pending {
-		r, _ = m.ask(ctx, r)
+		r, _ = m.ask(ctx, r, claim)
 	}
 	return r, err
 }
 
-// limit asks the host for the order's total, unless the refund is known and
-// needs no reservation.
-func (m *Module) limit(ctx context.Context, r store.Refund) (store.Limit, error) {
-	if m.config.OrderTotal == nil {
+// admit asks the host whether it objects, and for the order's total, unless the
+// refund is known and needs neither.
+func (m *Module) admit(ctx context.Context, r store.Refund) (store.Limit, error) {
+	if m.config.OrderTotal == nil && m.config.BeforeRefund == nil {
 		return store.Limit{}, nil
 	}
 	known, err := m.ledger.Get(ctx, r.ID)
@@ -195,6 +197,14 @@ func (m *Module) limit(ctx context.Context, r store.Refund) (store.Limit, error)
 	}
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return store.Limit{}, nothingSent("the store", err)
+	}
+	if m.config.BeforeRefund != nil {
+		if err := m.config.BeforeRefund(ctx, r); err != nil {
+			return store.Limit{}, &VetoError{Err: err}
+		}
+	}
+	if m.config.OrderTotal == nil {
+		return store.Limit{}, nil
 	}
 	total, ok, err := m.config.OrderTotal(ctx, Order{Kind: r.Kind, Merchant: r.Merchant, OutTradeNo: r.OutTradeNo, AuthNo: r.AuthNo})
 	if err != nil {

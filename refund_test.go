@@ -233,21 +233,23 @@ func TestDefiniteRefusals(t *testing.T) {
 		{"AQC.REFUND_CHARGE_ERROR", true},
 	} {
 		t.Run(c.sub, func(t *testing.T) {
-			s := newShop(t)
-			s.trade()
-			s.alipay.Inject(alipaytest.Fault{Kind: alipaytest.Refusal, SubCode: c.sub})
-			r := s.refund(partly)
-			if r.status != 422 || r.str("code") != "alipay_refused" || r.str("sub_code") != c.sub || r.str("id") == "" || r.str("out_request_no") != "R1" {
-				t.Fatalf("%d %s", r.status, r.text)
-			}
-			s.expectTold("refund_failed")
-			again := s.refund(partly)
-			if c.retryable {
-				s.expect(again, 200, "succeeded")
-				s.expectTold("refund_failed refund_succeeded")
-			} else if again.status != 422 || again.str("sub_code") != c.sub || s.calls(gateway.MethodTradeRefund) != 1 {
-				t.Errorf("the repeat of a final refusal: %d %s", again.status, again.text)
-			}
+			synctest.Test(t, func(t *testing.T) {
+				s := newShop(t)
+				s.trade()
+				s.alipay.Inject(alipaytest.Fault{Kind: alipaytest.Refusal, SubCode: c.sub})
+				r := s.refund(partly)
+				if r.status != 422 || r.str("code") != "alipay_refused" || r.str("sub_code") != c.sub || r.str("id") == "" || r.str("out_request_no") != "R1" {
+					t.Fatalf("%d %s", r.status, r.text)
+				}
+				s.expectTold("refund_failed")
+				again := s.refund(partly)
+				if c.retryable {
+					s.expect(again, 200, "succeeded")
+					s.expectTold("refund_failed refund_succeeded")
+				} else if again.status != 422 || again.str("sub_code") != c.sub || s.calls(gateway.MethodTradeRefund) != 1 {
+					t.Errorf("the repeat of a final refusal: %d %s", again.status, again.text)
+				}
+			})
 		})
 	}
 }
@@ -284,7 +286,9 @@ func TestOtherContentUnderTheSameNumber(t *testing.T) {
 }
 
 // Numbers are compared by their bytes: what looks alike is another refund.
-func TestNumbersDoNotCollide(t *testing.T) {
+func TestNumbersDoNotCollide(t *testing.T) { synctest.Test(t, inNumbersDoNotCollide) }
+
+func inNumbersDoNotCollide(t *testing.T) {
 	s := newShop(t)
 	for _, order := range []string{"A", "A_B", "a", "A:B"} {
 		s.alipay.AddTrade(alipaytest.Trade{OutTradeNo: order, Total: 10_00})
@@ -321,8 +325,12 @@ func total(amount money.Amount) func(*alirefund.Config) {
 // The reservation: however many refunds of an order run at once, with whatever
 // comes of them, they never exceed its total.
 func TestConcurrentRefundsStayWithinTheTotal(t *testing.T) {
-	s := newShop(t, total(88_88))
-	s.alipay.AddTrade(alipaytest.Trade{OutTradeNo: order, Total: 1000_00}) // Alipay would allow far more
+	synctest.Test(t, inConcurrentRefundsStayWithinTheTotal)
+}
+
+func inConcurrentRefundsStayWithinTheTotal(t *testing.T) {
+	s := newShop(t, total(88_88), func(c *alirefund.Config) { c.Timeout = time.Minute }) // they keep their distance
+	s.alipay.AddTrade(alipaytest.Trade{OutTradeNo: order, Total: 1000_00})               // Alipay would allow far more
 	var wg sync.WaitGroup
 	status := make([]int, 64)
 	for i := range status {
@@ -349,6 +357,10 @@ func TestConcurrentRefundsStayWithinTheTotal(t *testing.T) {
 }
 
 func TestUnresolvedRefundsKeepTheirReservation(t *testing.T) {
+	synctest.Test(t, inUnresolvedRefundsKeepTheirReservation)
+}
+
+func inUnresolvedRefundsKeepTheirReservation(t *testing.T) {
 	s := newShop(t, total(88_88))
 	s.trade()
 	s.alipay.Inject(alipaytest.Fault{Kind: alipaytest.LostRequest})
@@ -384,7 +396,9 @@ func TestTheSameRequestAtOnce(t *testing.T) {
 	}
 }
 
-func TestTradeNo(t *testing.T) {
+func TestTradeNo(t *testing.T) { synctest.Test(t, inTradeNo) }
+
+func inTradeNo(t *testing.T) {
 	s := newShop(t)
 	trade := s.trade()
 	other := s.alipay.AddTrade(alipaytest.Trade{OutTradeNo: "other", Total: 10_00})

@@ -20,6 +20,7 @@ import (
 //
 //	POST /refunds         refund a trade
 //	POST /coupon-refunds  return a red packet
+//	GET  /refunds         the refunds, by order, state and time
 //	GET  /refunds/:id     what is known of a refund
 //
 // guard decides who may; it aborts the context to refuse, and names the actor
@@ -34,6 +35,7 @@ func (m *Module) MountRefunds(r gin.IRouter, guard gin.HandlerFunc, more ...gin.
 	}
 	r.POST("/refunds", chain(m.postRefund)...)
 	r.POST("/coupon-refunds", chain(m.postCouponRefund)...)
+	r.GET("/refunds", chain(m.listRefunds)...)
 	r.GET("/refunds/:id", chain(m.getRefund)...)
 }
 

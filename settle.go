@@ -11,20 +11,29 @@ import (
 	"github.com/alirefund/alirefund/store"
 )
 
-// quiet is how long after a send a query that finds nothing begins to mean
-// something: Alipay's page of the refund query asks to wait more than 10 s.
-const quiet = 10 * time.Second
+// spacing is the least time between two refunds of one trade (opendocs,
+// alipay.trade.refund).
+const spacing = 3 * time.Second
+
+// rarest is the longest pause between two questions about one refund.
+const rarest = time.Hour
 
 // send makes one send: recorded first, then made, then settled. It fails with
 // [ErrNothingSent] only. A refund that somebody else is sending, or that was
 // sent meanwhile, comes back as it stands.
-func (m *Module) send(ctx context.Context, r store.Refund, token string) (store.Refund, error) {
-	attempt, err := m.ledger.Sending(ctx, r.ID, r.Attempts, m.patience())
+func (m *Module) send(ctx context.Context, r store.Refund, token, claim string) (store.Refund, error) {
+	attempt, err := m.permission(ctx, r)
 	if err != nil {
 		// A record that was not sent must not hold the order's total. This is no
 		// send's answer: while one is unanswered it changes nothing.
-		r, _ = m.settle(ctx, r, store.Settlement{Source: store.ByAnswer, Finding: store.NotSent, Message: "the store failed"})
+		r, _ = m.settle(ctx, r, claim, store.Settlement{Source: store.ByAnswer, Finding: store.NotSent, Message: "the store failed"})
 		return r, nothingSent("the store", err)
+	}
+	if attempt.Wait > 0 { // the order's other refunds leave no room in time
+		// Attempt 0, for it is no send: what became of those before it stays open.
+		return m.settle(ctx, r, claim, store.Settlement{
+			Source: store.ByAnswer, Finding: store.NotSent, Message: "other refunds of the order were sent just before",
+		})
 	}
 	if attempt.Token == "" {
 		if now, err := m.ledger.Get(ctx, r.ID); err == nil {
@@ -46,15 +55,35 @@ func (m *Module) send(ctx context.Context, r store.Refund, token string) (store.
 		verdict = gateway.JudgeTradeRefund(reply, err, want(r))
 	}
 	// A settlement that could not be written leaves the refund pending.
-	r, _ = m.settle(ctx, r, learnt(s, reply, err, verdict))
+	r, _ = m.settle(ctx, r, claim, learnt(s, reply, err, verdict))
 	return r, nil
 }
 
-// ask asks Alipay about a refund that has not succeeded and settles what it answers. It tells
-// whether the answer was a signed not-found that the identical request may be
-// sent again after. A refund that is being sent at this moment is not asked
-// about.
-func (m *Module) ask(ctx context.Context, r store.Refund) (_ store.Refund, conclusive bool) {
+// permission records the next send, after waiting for the order's spacing, for
+// as long as a call may take. An Attempt that still says to wait may not be sent.
+func (m *Module) permission(ctx context.Context, r store.Refund) (store.Attempt, error) {
+	p := store.Permission{Attempts: r.Attempts, Lease: m.patience()}
+	if r.Kind == store.Trade {
+		p.Spacing = spacing
+	}
+	for until := time.Now().Add(max(m.config.Timeout, 2*spacing)); ; {
+		attempt, err := m.ledger.Sending(ctx, r.ID, p)
+		if err != nil || attempt.Wait <= 0 || time.Now().Add(attempt.Wait).After(until) {
+			return attempt, err
+		}
+		select {
+		case <-time.After(attempt.Wait):
+		case <-ctx.Done():
+			return attempt, nil
+		}
+	}
+}
+
+// ask asks Alipay about a refund that has not succeeded and settles what it
+// answers. It tells whether the answer was a signed not-found that the identical
+// request may be sent again after. A refund that is being sent at this moment is
+// not asked about.
+func (m *Module) ask(ctx context.Context, r store.Refund, claim string) (_ store.Refund, conclusive bool) {
 	if r.State == store.Succeeded || r.Attempts == 0 || r.Lease.Held(time.Now()) {
 		return r, false
 	}
@@ -66,11 +95,11 @@ func (m *Module) ask(ctx context.Context, r store.Refund) (_ store.Refund, concl
 		} else {
 			m.log.ErrorContext(ctx, "Config.AppAuthToken failed; the refund cannot be asked about", "refund", r.ID, "error", err)
 		}
-		r, _ = m.settle(ctx, r, s)
+		r, _ = m.settle(ctx, r, claim, s)
 		return r, false
 	}
 	for _, question := range m.questions(r) {
-		late := time.Since(r.SentAt) >= quiet
+		late := time.Since(r.SentAt) >= m.config.FirstCheck
 		// What a red packet is asked about by is the caller's word: finding
 		// nothing under it may call for the identical request, but fails nothing.
 		s := store.Settlement{Source: store.ByQuery, Attempt: r.Attempts, Conclusive: late && r.Kind == store.Trade}
@@ -89,7 +118,7 @@ func (m *Module) ask(ctx context.Context, r store.Refund) (_ store.Refund, concl
 		if verdict.Outcome == gateway.Unresolved && blind(r) && late {
 			s.Attention = "Alipay cannot be asked about it without the red packet's out_order_no: repeat the request with that, or look for its number in Alipay's console"
 		}
-		if r, err = m.settle(ctx, r, s); err != nil {
+		if r, err = m.settle(ctx, r, claim, s); err != nil {
 			return r, false
 		}
 		if verdict.Outcome != gateway.Unresolved {
@@ -195,9 +224,16 @@ func attention(reply gateway.Reply, err error) string {
 
 // settle writes down what was learnt. A ledger that fails is tried again for a
 // while; if it stays down, r comes back as it was, with the ledger's error: the
-// send stays unanswered in it, which is the truth.
-func (m *Module) settle(ctx context.Context, r store.Refund, s store.Settlement) (store.Refund, error) {
+// send stays unanswered in it, which is the truth. claim is the caller's name for
+// the delivery of what this makes true, so that [Module.deliver] need not ask.
+func (m *Module) settle(ctx context.Context, r store.Refund, claim string, s store.Settlement) (store.Refund, error) {
 	var err error
+	// Each question and each send makes the next one rarer. The first pause is
+	// never shorter than FirstCheck, for a question before that concludes nothing.
+	s.Again = store.Backoff(r.Asks+max(r.Attempts, 1), m.config.FirstCheck*5/4, rarest)
+	if m.config.OnRefundSucceededTx == nil && claim != "" {
+		s.Claim = store.Lease{Token: claim, Until: time.Now().Add(m.config.HookTimeout + storeTime)}
+	}
 	for pause := 50 * time.Millisecond; pause < 2*time.Second; pause *= 3 {
 		var settled store.Refund
 		if settled, _, err = m.ledger.Settle(ctx, r.ID, s); err == nil {

@@ -84,8 +84,8 @@ func (f *flaky) Open(ctx context.Context, asked store.Refund, limit store.Limit)
 	return r, opened, err
 }
 
-func (f *flaky) Sending(ctx context.Context, id string, attempts int, lease time.Duration) (a store.Attempt, err error) {
-	err = f.do("Sending", func() (err error) { a, err = f.Store.Sending(ctx, id, attempts, lease); return err })
+func (f *flaky) Sending(ctx context.Context, id string, p store.Permission) (a store.Attempt, err error) {
+	err = f.do("Sending", func() (err error) { a, err = f.Store.Sending(ctx, id, p); return err })
 	return a, err
 }
 

@@ -14,7 +14,7 @@ import (
 // after it.
 func TestAttentionEndsWithTheRefund(t *testing.T) {
 	r, now := refund("order", "number"), time.Unix(1e9, 0)
-	r.BeginSend(0, walkLease, now)
+	r.BeginSend(store.Permission{Lease: walkLease}, time.Time{}, now)
 	look := store.Settlement{Source: store.ByQuery, Attempt: 1, Code: "20000", SubCode: "busy", Message: "m", Attention: "look"}
 	r, _ = r.Apply(look, now)
 	if r.Attention != "look" || r.Code != "20000" || r.SubCode != "busy" || r.Message != "m" {
@@ -44,7 +44,7 @@ func TestUnsentQuestionIsNoUnsentRefund(t *testing.T) {
 func TestReopenedBeginsAnew(t *testing.T) {
 	r, now := refund("order", "number"), time.Unix(1e9, 0)
 	asked := r.Clone()
-	r.BeginSend(0, walkLease, now)
+	r.BeginSend(store.Permission{Lease: walkLease}, time.Time{}, now)
 	r, _ = r.Apply(store.Settlement{
 		Source: store.ByAnswer, Attempt: 1, Finding: store.Refusal, Retryable: true, Code: "40004", SubCode: "x", Message: "m",
 	}, now)

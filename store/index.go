@@ -9,8 +9,13 @@ type index map[lookup][]string
 type lookup struct{ by, number string }
 
 // numbers returns what r is found by.
-func numbers(r *Refund) [6]lookup {
+func numbers(r *Refund) [7]lookup {
+	due := lookup{}
+	if !r.Next.IsZero() {
+		due = lookup{"due", r.App}
+	}
 	return [...]lookup{
+		due,
 		{"order", r.OrderID},
 		{"out_trade_no", r.OutTradeNo},
 		{"trade_no", r.TradeNo},
@@ -23,7 +28,7 @@ func numbers(r *Refund) [6]lookup {
 // move replaces what was indexed of the refund's old form by its new one;
 // either may be nil.
 func (x index) move(from, to *Refund) {
-	var before, after [6]lookup
+	var before, after [7]lookup
 	if from != nil {
 		before = numbers(from)
 	}

@@ -133,11 +133,11 @@ func (m *Memory) Open(ctx context.Context, r Refund, limit Limit) (Refund, Opene
 }
 
 // Sending implements [Ledger].
-func (m *Memory) Sending(ctx context.Context, id string, attempts int, lease time.Duration) (Attempt, error) {
+func (m *Memory) Sending(ctx context.Context, id string, p Permission) (Attempt, error) {
 	var attempt Attempt
 	_, err := m.ledger.change(ctx, id, func(r *Refund, now time.Time) bool {
-		attempt = r.BeginSend(attempts, lease, now)
-		return attempt != Attempt{}
+		attempt = r.BeginSend(p, m.ledger.lastSend(r.OrderID), now)
+		return attempt.Token != ""
 	})
 	return attempt, err
 }
@@ -180,6 +180,41 @@ func (m *Memory) Undelivered(ctx context.Context, id string, event Event, token,
 		return held
 	})
 	return held, err
+}
+
+// Redeliver implements [Ledger].
+func (m *Memory) Redeliver(ctx context.Context, id string, event Event, actor string) (done bool, err error) {
+	_, err = m.ledger.change(ctx, id, func(r *Refund, now time.Time) bool {
+		done = r.Redeliver(event, actor, now)
+		return done
+	})
+	return done, err
+}
+
+// Due implements [Ledger].
+func (m *Memory) Due(ctx context.Context, app string, lease time.Duration, n int) ([]Refund, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	l := &m.ledger
+	l.lock()
+	defer l.rows.mu.Unlock()
+	now := time.Now().UTC()
+	var due []*Refund
+	for _, id := range l.index[lookup{"due", app}] {
+		if r := l.read(id); r != nil && !r.Next.After(now) {
+			due = append(due, r)
+		}
+	}
+	slices.SortFunc(due, func(a, b *Refund) int { return cmp.Or(a.Next.Compare(b.Next), cmp.Compare(a.ID, b.ID)) })
+	list := make([]Refund, min(n, len(due)))
+	for i := range list {
+		r := due[i].Clone()
+		r.Next = now.Add(lease)
+		l.write(&r)
+		list[i] = r.Clone()
+	}
+	return list, nil
 }
 
 // Get implements [Ledger].
@@ -282,6 +317,16 @@ func (l *ledger) reserved(orderID, id string) money.Amount {
 		}
 	}
 	return sum
+}
+
+// lastSend is when any refund of the order was last sent.
+func (l *ledger) lastSend(orderID string) (last time.Time) {
+	for _, id := range l.index[lookup{"order", orderID}] {
+		if row, ok := l.rows.get(id); ok && row.(*Refund).SentAt.After(last) {
+			last = row.(*Refund).SentAt
+		}
+	}
+	return last
 }
 
 // matching returns the rows that f selects, in no order.

@@ -161,7 +161,7 @@ func TestMemoryForgetsOnlyWhatNeedsNothing(t *testing.T) {
 		undelivered := opened(t, m, refund("order", "undelivered"))
 		settled(t, m, undelivered.ID, store.Settlement{Source: store.ByNotice, Finding: store.Success})
 		notSent := opened(t, m, refund("other", "not sent"))
-		attempt, err := m.Sending(t.Context(), notSent.ID, 0, time.Minute)
+		attempt, err := m.Sending(t.Context(), notSent.ID, store.Permission{Attempts: 0, Lease: time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -204,8 +204,8 @@ func TestMemoryForgetsOnlyWhatNeedsNothing(t *testing.T) {
 		if kept(undelivered.ID) {
 			t.Error("not forgotten at its time")
 		}
-		if rows, numbers := m.Rows(); rows != 1 || numbers != 4 {
-			t.Errorf("%d refunds with %d numbers remain, want the pending one with its 4", rows, numbers)
+		if rows, numbers := m.Rows(); rows != 1 || numbers != 5 {
+			t.Errorf("%d refunds with %d numbers remain, want the pending one with its 4 and when it is due", rows, numbers)
 		}
 	})
 }
@@ -216,7 +216,7 @@ func TestMemoryKeepsWhatWasReopened(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := store.NewMemory()
 		r := opened(t, m, refund("order", "number"))
-		if _, err := m.Sending(t.Context(), r.ID, 0, time.Minute); err != nil {
+		if _, err := m.Sending(t.Context(), r.ID, store.Permission{Attempts: 0, Lease: time.Minute}); err != nil {
 			t.Fatal(err)
 		}
 		settled(t, m, r.ID, store.Settlement{Source: store.ByAnswer, Attempt: 1, Finding: store.NotSent})
@@ -293,7 +293,7 @@ func BenchmarkMemoryRefund(b *testing.B) {
 		if _, _, err := m.Open(ctx, r, store.Limit{Total: money.Max, Known: true}); err != nil {
 			b.Fatal(err)
 		}
-		attempt, err := m.Sending(ctx, r.ID, 0, time.Minute)
+		attempt, err := m.Sending(ctx, r.ID, store.Permission{Attempts: 0, Lease: time.Minute})
 		if err != nil {
 			b.Fatal(err)
 		}

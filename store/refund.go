@@ -47,6 +47,7 @@ const (
 	ByAnswer Source = "answer" // the refund call's own answer
 	ByQuery  Source = "query"
 	ByNotice Source = "notice"
+	ByPerson Source = "person" // somebody decided; a signed word of Alipay's still corrects it
 )
 
 // Event is what a host is told of a refund.
@@ -123,6 +124,10 @@ type Refund struct {
 	SentAt    time.Time `json:"sent_at,omitzero"`    // the last send
 	SettledAt time.Time `json:"settled_at,omitzero"` // when State became what it is
 
+	// Asks counts the questions since the last send.
+	Asks int `json:"asks,omitempty"`
+	// Next is when somebody has to work on it again; zero if nothing is left to do.
+	Next time.Time `json:"next_at,omitzero"`
 	// Lease is the send that is under way.
 	Lease      Lease      `json:"-"`
 	Deliveries []Delivery `json:"deliveries,omitempty"`
@@ -262,7 +267,7 @@ func (r Refund) True(event Event) bool {
 	case RefundFailed:
 		return r.State == Failed && !r.NotSent
 	case RefundUnresolved:
-		return r.State == Pending && r.Attention != ""
+		return r.Attention != ""
 	}
 	return false
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"crypto/rand"
+	mathrand "math/rand/v2"
 	"slices"
 	"time"
 
@@ -50,6 +51,14 @@ type Settlement struct {
 	Attention              string // why a person should look, if waiting will not heal it
 	Answer                 JSON
 
+	// Again is when to ask again, if the refund stays pending; 0 means 10 s.
+	Again time.Duration
+	// Claim, if it has a token, takes the delivery of the event that this makes
+	// true, in the same step: the refund's [Refund.DeliveryLease] tells whether.
+	Claim Lease
+	// Actor and Reason, ByPerson: who decided, and why.
+	Actor, Reason string
+
 	// Facts that fill in what the ledger does not know yet.
 	OutTradeNo, TradeNo, OutOrderNo, OperationID string
 	Amount                                       money.Amount
@@ -70,6 +79,9 @@ func (r *Refund) apply(s Settlement, now time.Time) (changed bool) {
 	before := r.State
 	r.UpdatedAt = now
 	r.learn(s)
+	if s.Source == ByQuery {
+		r.Asks++
+	}
 	if s.Source == ByAnswer && s.Token != "" && s.Token == r.Lease.Token {
 		r.Lease = Lease{}
 	}
@@ -82,14 +94,17 @@ func (r *Refund) apply(s Settlement, now time.Time) (changed bool) {
 		r.Unanswered = slices.DeleteFunc(r.Unanswered, func(n int) bool { return n == s.Attempt })
 	}
 	switch {
-	case s.Finding == Success && r.State != Succeeded:
+	case s.Finding == Success && (r.State != Succeeded || r.Source == ByPerson && s.Source != ByPerson):
 		r.settle(Succeeded, s, now)
-	case r.State != Pending:
-		// A settled refund is only corrected by a success.
+	case s.Source == ByPerson && s.Finding == Refusal && r.State == Pending:
+		r.settle(Failed, s, now)
+	case r.State != Pending && (r.State != Succeeded || r.Source != ByPerson):
+		// A settled refund is only corrected by a success; what a person called
+		// one, by a signed refusal too.
 	case s.Finding == Refusal && last && !s.Check && !r.Doubtful && len(r.Unanswered) == 0:
 		r.settle(Failed, s, now)
 		r.Retryable = s.Retryable
-	case s.Finding == Refusal && last:
+	case s.Finding == Refusal && last && r.State == Pending:
 		r.Refused, r.RefusedRetryable = true, s.Retryable
 		r.words(s)
 	case s.Finding == NotFound && r.Refused && last && !r.Lease.Held(now) &&
@@ -98,16 +113,20 @@ func (r *Refund) apply(s Settlement, now time.Time) (changed bool) {
 		r.settle(Failed, s, now)
 		r.Retryable = r.RefusedRetryable
 		r.Code, r.SubCode, r.Message = code, subCode, message
-	case s.Finding == NotSent && s.Source == ByAnswer && !r.Answered && len(r.Unanswered) == 0:
+	case s.Finding == NotSent && s.Source == ByAnswer && !r.Answered && len(r.Unanswered) == 0 && r.State == Pending:
 		r.settle(Failed, s, now)
 		r.Retryable, r.NotSent = true, true
-	case s.Finding != NotFound:
+	case s.Finding != NotFound && r.State == Pending:
 		r.words(s)
 	}
-	if r.State == Pending && s.Attention != "" {
+	if s.Attention != "" && (r.State == Pending || s.Source == "" && len(r.Due()) > 0) {
 		r.Attention = s.Attention
 	}
-	r.Log(Entry{At: now, What: string(s.Source), Detail: s.detail(), Number: s.Attempt})
+	r.Log(Entry{At: now, What: string(s.Source), Detail: s.detail(), Number: s.Attempt, Actor: s.Actor})
+	if due := r.Due(); s.Claim.Token != "" && len(due) > 0 {
+		r.claim(due[0], s.Claim, now)
+	}
+	r.plan(now, s.Again)
 	return r.State != before
 }
 
@@ -115,7 +134,13 @@ func (r *Refund) apply(s Settlement, now time.Time) (changed bool) {
 func (r *Refund) settle(state State, s Settlement, now time.Time) {
 	r.State, r.Source, r.SettledAt = state, s.Source, now
 	r.Retryable, r.NotSent, r.Refused = false, false, false
-	r.Unanswered, r.Attention = nil, ""
+	r.Attention = ""
+	if s.Source != ByPerson { // which ends no send
+		r.Unanswered = nil
+	}
+	if state == Failed { // what a person called a success; should it become one after all, that is news
+		r.Deliveries = slices.DeleteFunc(r.Deliveries, func(d Delivery) bool { return d.Event == RefundSucceeded })
+	}
 	r.words(s)
 }
 
@@ -157,7 +182,7 @@ func (r *Refund) learn(s Settlement) {
 
 func (s Settlement) detail() string {
 	text := s.Finding.String()
-	for _, word := range []string{s.Code, s.SubCode, s.Attention} {
+	for _, word := range []string{s.Code, s.SubCode, s.Attention, s.Reason} {
 		if word != "" {
 			text += "; " + word
 		}
@@ -166,17 +191,23 @@ func (s Settlement) detail() string {
 }
 
 // BeginSend records the next send, by the conditions of [Ledger.Sending], and
-// returns it, or the zero Attempt.
-func (r *Refund) BeginSend(attempts int, lease time.Duration, now time.Time) Attempt {
-	if r.State != Pending || r.Attempts != attempts || r.Lease.Held(now) {
+// returns it, or an Attempt without a token. last is when any refund of the
+// order was last sent.
+func (r *Refund) BeginSend(p Permission, last, now time.Time) Attempt {
+	if r.State != Pending || r.Attempts != p.Attempts || r.Lease.Held(now) {
 		return Attempt{}
 	}
+	if wait := p.Spacing - now.Sub(last); wait > 0 {
+		return Attempt{Wait: wait}
+	}
 	r.Attempts++
+	r.Asks = 0
 	r.Unanswered = append(r.Unanswered, r.Attempts)
 	r.Refused = false // a new send: an older refusal no longer speaks for it
-	r.Lease = Lease{Token: rand.Text(), Until: now.Add(lease)}
+	r.Lease = Lease{Token: rand.Text(), Until: now.Add(p.Lease)}
 	r.SentAt, r.UpdatedAt = now, now
 	r.Log(Entry{At: now, What: "send", Number: r.Attempts})
+	r.plan(now, 0)
 	return Attempt{Number: r.Attempts, Token: r.Lease.Token}
 }
 
@@ -189,6 +220,7 @@ func (r *Refund) Reopen(asked Refund, now time.Time) {
 	r.Deliveries = slices.DeleteFunc(r.Deliveries, func(d Delivery) bool { return d.Event != RefundSucceeded })
 	r.UpdatedAt = now
 	r.Log(Entry{At: now, What: "reopened", Actor: asked.Actor})
+	r.plan(now, 0)
 }
 
 // CanReopen tells whether the refund failed in a way that lets the same number
@@ -223,6 +255,7 @@ func Admit(found *Refund, asked Refund, reserved money.Amount, limit Limit, now 
 		asked = asked.Clone()
 		asked.CreatedAt, asked.UpdatedAt = now, now
 		asked.Log(Entry{At: now, What: "created", Actor: asked.Actor, Detail: string(asked.Origin)})
+		asked.plan(now, 0)
 		return asked, Opened{How: Created}, true
 	}
 	r := found.Clone()
@@ -252,12 +285,25 @@ func (r *Refund) BeginDelivery(event Event, lease time.Duration, now time.Time) 
 	case d.Lease.Held(now):
 		return "", false
 	}
-	d.Tries++
-	d.At = now
-	d.Lease = Lease{Token: rand.Text(), Until: now.Add(lease)}
-	r.setDelivery(d)
-	return d.Lease.Token, false
+	taken := Lease{Token: rand.Text(), Until: now.Add(lease)}
+	r.claim(event, taken, now)
+	r.plan(now, 0)
+	return taken.Token, false
 }
+
+// claim takes the delivery of an event unless somebody has it.
+func (r *Refund) claim(event Event, lease Lease, now time.Time) {
+	d := r.delivery(event)
+	if d.Lease.Held(now) {
+		return
+	}
+	d.Tries++
+	d.At, d.Lease = now, lease
+	r.setDelivery(d)
+}
+
+// DeliveryLease is who is delivering the event.
+func (r Refund) DeliveryLease(event Event) Lease { return r.delivery(event).Lease }
 
 // EndDelivery decides [Ledger.Delivered], where done, and [Ledger.Undelivered],
 // where not, for a reason.
@@ -274,7 +320,91 @@ func (r *Refund) EndDelivery(event Event, token string, done bool, reason string
 	r.setDelivery(d)
 	r.UpdatedAt = now
 	r.Log(Entry{At: now, What: what, Detail: string(event)})
+	r.plan(now, 0)
 	return true
+}
+
+// Redeliver makes a delivered event due again, on purpose, and tells whether it
+// did: the event must be true of the refund.
+func (r *Refund) Redeliver(event Event, actor string, now time.Time) bool {
+	d := r.delivery(event)
+	if !r.True(event) {
+		return false
+	}
+	d.Done, d.At, d.Lease = false, now, Lease{}
+	r.setDelivery(d)
+	r.UpdatedAt = now
+	r.Log(Entry{At: now, What: "redeliver", Detail: string(event), Actor: actor})
+	r.plan(now, 0)
+	return true
+}
+
+const (
+	firstAgain = 10 * time.Second
+	// orphaned is when a refund that was recorded, and never sent, is taken up:
+	// whoever recorded it has died or given up by then.
+	orphaned = time.Minute
+	// mostBackoff bounds the pause between two deliveries of one event.
+	mostBackoff = time.Hour
+)
+
+// plan sets Next: when an unresolved refund is to be asked about, or an
+// undelivered event to be delivered, whichever comes first. A lease that runs
+// out counts too, for its owner may have died.
+func (r *Refund) plan(now time.Time, again time.Duration) {
+	var next time.Time
+	earliest := func(t time.Time) {
+		if next.IsZero() || t.Before(next) {
+			next = t
+		}
+	}
+	if again <= 0 {
+		again = firstAgain
+	}
+	switch {
+	case r.State != Pending:
+	case r.Lease.Held(now):
+		earliest(r.Lease.Until)
+	case r.Unsent():
+		earliest(r.UpdatedAt.Add(orphaned))
+	default:
+		earliest(now.Add(again))
+	}
+	for _, event := range r.Due() {
+		switch d := r.delivery(event); {
+		case d.Lease.Held(now):
+			earliest(d.Lease.Until)
+		case d.Error != "":
+			earliest(d.At.Add(Backoff(d.Tries, time.Second, mostBackoff)))
+		default:
+			earliest(now)
+		}
+	}
+	r.Next = next
+}
+
+// Unsent tells whether the refund is pending and nothing was sent of it since it
+// was opened, or opened again.
+func (r Refund) Unsent() bool {
+	return r.State == Pending && len(r.Unanswered) == 0 && !r.Answered
+}
+
+// Orphaned tells whether the refund waits for a first send of its present life
+// that nobody will make any more.
+func (r Refund) Orphaned(now time.Time) bool {
+	return r.Unsent() && !r.Lease.Held(now) && !now.Before(r.UpdatedAt.Add(orphaned))
+}
+
+// Backoff is the pause before the try of that number: first, doubled with each,
+// at most most, and up to a fifth shorter or longer, so that what failed
+// together does not come back together.
+func Backoff(tries int, first, most time.Duration) time.Duration {
+	pause := first
+	for i := 1; i < tries && pause < most; i++ {
+		pause *= 2
+	}
+	pause = min(pause, most)
+	return pause - pause/5 + mathrand.N(2*pause/5+1) //nolint:gosec // only to spread the load
 }
 
 // Matches tells whether f selects r. A filter without App selects nothing that
@@ -296,5 +426,23 @@ func (f Filter) Matches(r Refund) bool {
 			return false
 		}
 	}
-	return true
+	return (!f.Undelivered || len(r.Due()) > 0) &&
+		(f.From.IsZero() || !r.CreatedAt.Before(f.From)) && (f.Until.IsZero() || r.CreatedAt.Before(f.Until)) &&
+		(f.After == Cursor{} || f.After.before(r))
+}
+
+// Cursor is a place in the order of List: behind the refund it names.
+type Cursor struct {
+	CreatedAt time.Time
+	ID        string
+}
+
+// Cursor returns the place behind r.
+func (r Refund) Cursor() Cursor { return Cursor{r.CreatedAt, r.ID} }
+
+func (c Cursor) before(r Refund) bool {
+	if !c.CreatedAt.Equal(r.CreatedAt) {
+		return c.CreatedAt.Before(r.CreatedAt)
+	}
+	return c.ID < r.ID
 }

@@ -126,7 +126,7 @@ func (w walked) send(t *testing.T) (walked, bool) {
 	t.Helper()
 	may := w.r.State == store.Pending && !w.r.Lease.Held(w.now)
 	r := w.r.Clone()
-	attempt := r.BeginSend(r.Attempts, walkLease, w.now)
+	attempt := r.BeginSend(store.Permission{Attempts: r.Attempts, Lease: walkLease}, time.Time{}, w.now)
 	if (attempt.Token != "") != may || attempt.Token != "" && attempt.Number != w.r.Attempts+1 {
 		t.Fatalf("send %+v, by the rules %v, after\n%q", attempt, may, w.path)
 	}
@@ -238,7 +238,7 @@ func TestApply(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			r, now := refund("order", "number"), time.Unix(1e9, 0)
 			for n := range test.sends {
-				if a := r.BeginSend(n, walkLease, now); a.Number != n+1 {
+				if a := r.BeginSend(store.Permission{Attempts: n, Lease: walkLease}, time.Time{}, now); a.Number != n+1 {
 					t.Fatalf("send %d: %+v", n+1, a)
 				}
 				now = now.Add(walkLease)
@@ -256,7 +256,7 @@ func TestApply(t *testing.T) {
 // A question during a send fails nothing: it may have overtaken it.
 func TestApplyNotFoundDuringASend(t *testing.T) {
 	r, now := refund("order", "number"), time.Unix(1e9, 0)
-	r.BeginSend(0, walkLease, now)
+	r.BeginSend(store.Permission{Attempts: 0, Lease: walkLease}, time.Time{}, now)
 	r, _ = r.Apply(store.Settlement{Source: store.ByAnswer, Attempt: 1, Finding: store.Refusal, Check: true}, now)
 	question := store.Settlement{Source: store.ByQuery, Attempt: 1, Finding: store.NotFound, Conclusive: true}
 	if r, _ := r.Apply(question, now.Add(walkLease-1)); r.State != store.Pending {
@@ -269,7 +269,7 @@ func TestApplyNotFoundDuringASend(t *testing.T) {
 
 func TestApplyKeepsTheRefusalsWords(t *testing.T) {
 	r, now := refund("order", "number"), time.Unix(1e9, 0)
-	a := r.BeginSend(0, walkLease, now)
+	a := r.BeginSend(store.Permission{Attempts: 0, Lease: walkLease}, time.Time{}, now)
 	for _, s := range []store.Settlement{
 		{
 			Source: store.ByAnswer, Attempt: 1, Token: a.Token, Finding: store.Refusal, Check: true, Retryable: true,
@@ -312,8 +312,8 @@ func TestRulesChangeNothingInPlace(t *testing.T) {
 	r.Deliveries = make([]store.Delivery, 0, 8)
 	r.History = make([]store.Entry, 0, 8)
 	r.Unanswered = make([]int, 0, 8)
-	r.BeginSend(0, walkLease, now)
-	r.BeginSend(1, walkLease, now.Add(walkLease))
+	r.BeginSend(store.Permission{Attempts: 0, Lease: walkLease}, time.Time{}, now)
+	r.BeginSend(store.Permission{Attempts: 1, Lease: walkLease}, time.Time{}, now.Add(walkLease))
 	before := r.Clone()
 	for finding := range store.NotSent + 1 {
 		r.Apply(store.Settlement{Source: store.ByAnswer, Attempt: 1, Finding: finding, Answer: store.JSON(`1`)}, now)
@@ -399,7 +399,7 @@ func TestAdmitNeverExceeds(t *testing.T) {
 				refunds[r.ID] = &r
 			}
 			if r := refunds[asked.ID]; r != nil && r.State == store.Pending && random.IntN(2) == 0 {
-				r.BeginSend(r.Attempts, 0, now)
+				r.BeginSend(store.Permission{Attempts: r.Attempts, Lease: 0}, time.Time{}, now)
 				*r, _ = r.Apply(store.Settlement{
 					Source: store.ByAnswer, Attempt: r.Attempts, Finding: store.Refusal, Retryable: random.IntN(2) == 0,
 				}, now)

@@ -10,6 +10,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"time"
 
@@ -63,10 +64,11 @@ type Ledger interface {
 	Open(ctx context.Context, r Refund, limit Limit) (Refund, Opened, error)
 
 	// Sending records one send before it is made, if the refund is pending,
-	// made exactly attempts sends until now, and nobody else's lease runs. The
-	// condition on attempts makes sure that what the caller concluded is still
-	// about the last send. It fails with [ErrNotFound].
-	Sending(ctx context.Context, id string, attempts int, lease time.Duration) (Attempt, error)
+	// made exactly p.Attempts sends until now, nobody else's lease runs, and no
+	// refund of the order was sent within p.Spacing. The condition on the
+	// attempts makes sure that what the caller concluded is still about the last
+	// send. It fails with [ErrNotFound].
+	Sending(ctx context.Context, id string, p Permission) (Attempt, error)
 
 	// Settle records what was learnt, by [Refund.Apply], and tells whether that
 	// changed the refund's state. It fails with [ErrNotFound].
@@ -82,6 +84,16 @@ type Ledger interface {
 	// Undelivered gives the delivery back, if token still owns it, and
 	// remembers why it failed.
 	Undelivered(ctx context.Context, id string, event Event, token, reason string) (held bool, err error)
+
+	// Redeliver makes an event that is true of the refund due again, delivered
+	// or not, and tells whether it did. It fails with [ErrNotFound].
+	Redeliver(ctx context.Context, id string, event Event, actor string) (bool, error)
+
+	// Due returns at most n refunds of the application whose time has come
+	// ([Refund.Next]), those that wait longest first, and puts each off for the
+	// length of lease, so that no other process gets it meanwhile. Whatever is
+	// then done with one sets its time anew.
+	Due(ctx context.Context, app string, lease time.Duration, n int) ([]Refund, error)
 
 	// Get returns one refund. It fails with [ErrNotFound].
 	Get(ctx context.Context, id string) (Refund, error)
@@ -113,11 +125,40 @@ type Limit struct {
 	Known bool
 }
 
-// Attempt is one send that was recorded and is now to be made. Its zero value
-// means that the conditions of [Ledger.Sending] did not hold.
+// Permission is what [Ledger.Sending] is asked for.
+type Permission struct {
+	Attempts int           // the sends that were made until now
+	Lease    time.Duration // how long the send may take
+	Spacing  time.Duration // the least time between two sends of one order
+}
+
+// Attempt is one send that was recorded and is now to be made. Without a token
+// the conditions of [Ledger.Sending] did not hold, and nothing may be sent.
 type Attempt struct {
-	Number int    // 1 for the first send of a refund
-	Token  string // for the settlement; empty if nothing may be sent
+	Number int           // 1 for the first send of a refund
+	Token  string        // for the settlement
+	Wait   time.Duration // without a token: when only the spacing stood against it, what is left of it
+}
+
+// Transactor is a [Store] on a database of the host's, in whose transactions an
+// event can be delivered: the host's rows and the mark commit together, or
+// neither does.
+type Transactor interface {
+	// DeliverTx calls hook within a transaction in which the event is marked as
+	// delivered, and commits it if hook returns nil. No other process delivers
+	// the event meanwhile. It tells whether the event is delivered, or not true,
+	// now. An error of hook's comes back as it is, the transaction rolled back
+	// and the error recorded. It fails with [ErrNotFound].
+	DeliverTx(ctx context.Context, id string, event Event, hook func(context.Context, *sql.Tx, Refund) error) (done bool, err error)
+}
+
+// Pruner is a [Store] that keeps refunds until it is told to forget them.
+type Pruner interface {
+	// Prune forgets a piece of what nothing remains to be done for, and tells
+	// how many records it changed: the raw nodes of Alipay's (they name buyers)
+	// of refunds settled before nodes, and whole refunds settled before refunds;
+	// a zero time keeps all. 0 means that nothing is left to forget.
+	Prune(ctx context.Context, app string, nodes, refunds time.Time) (int, error)
 }
 
 // Filter selects refunds. App is required; every other empty field matches all.
@@ -130,7 +171,10 @@ type Filter struct {
 	OutRequestNo string
 	OperationID  string
 	State        State
-	Limit        int // at most so many; 0 means 100
+	Undelivered  bool      // only those with an event to deliver
+	From, Until  time.Time // created at From or later, before Until
+	After        Cursor    // behind the last one of an earlier list
+	Limit        int       // at most so many; 0 means 100
 }
 
 // DefaultLimit is the number of refunds that List returns if the filter does

@@ -59,7 +59,7 @@ var contextTests = []test{
 	}},
 	{"a send is recorded or not", func(t *testing.T, s store.Store) {
 		r := mustOpen(t, s, trade("order", "number"), unlimited, store.Created)
-		attempt, err := s.Sending(cancelled(t), r.ID, 0, long)
+		attempt, err := s.Sending(cancelled(t), r.ID, store.Permission{Attempts: 0, Lease: long})
 		if ended(t, "Sending", err) != (attempt.Token != "") {
 			t.Fatalf("Sending = %+v, %v", attempt, err)
 		}

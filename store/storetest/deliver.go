@@ -143,4 +143,40 @@ var deliverTests = []test{
 		delivered(t, s, r.ID, store.RefundFailed, late, false) // it told of the first
 		delivered(t, s, r.ID, store.RefundFailed, deliver(t, s, r.ID, store.RefundFailed, long, owned), true)
 	}},
+	{"what settles it may take the delivery", func(t *testing.T, s store.Store) {
+		r := mustOpen(t, s, trade("order", "number"), unlimited, store.Created)
+		mine := store.Lease{Token: "mine", Until: time.Now().Add(long)}
+		got, _ := mustSettle(t, s, r.ID, store.Settlement{Source: store.ByQuery, Claim: mine})
+		if got.DeliveryLease(success).Token != "" || len(got.Deliveries) != 0 {
+			t.Errorf("nothing is to be told, and %+v", got.Deliveries)
+		}
+		got, _ = mustSettle(t, s, r.ID, store.Settlement{Source: store.ByQuery, Finding: store.Success, Claim: mine})
+		if got.DeliveryLease(success).Token != "mine" {
+			t.Errorf("the delivery is %+v", got.Deliveries)
+		}
+		deliver(t, s, r.ID, success, long, anothers)
+		due(t, s, long, 9)
+		// Another learns the same, and gets nothing.
+		got, _ = mustSettle(t, s, r.ID, store.Settlement{
+			Source: store.ByNotice, Finding: store.Success, Claim: store.Lease{Token: "other", Until: time.Now().Add(long)},
+		})
+		if got.DeliveryLease(success).Token != "mine" {
+			t.Errorf("the delivery is %+v", got.Deliveries)
+		}
+		delivered(t, s, r.ID, success, "other", false)
+		delivered(t, s, r.ID, success, "mine", true)
+		deliver(t, s, r.ID, success, long, done)
+	}},
+	{"a delivery taken so runs out", func(t *testing.T, s store.Store) {
+		r := mustOpen(t, s, trade("order", "number"), unlimited, store.Created)
+		mustSettle(t, s, r.ID, store.Settlement{
+			Source: store.ByQuery, Finding: store.Success, Claim: store.Lease{Token: "slow", Until: time.Now().Add(short)},
+		})
+		due(t, s, long, 9)
+		outlast()
+		due(t, s, long, 9, "number")
+		token := deliver(t, s, r.ID, success, long, owned)
+		delivered(t, s, r.ID, success, "slow", false)
+		delivered(t, s, r.ID, success, token, true)
+	}},
 }

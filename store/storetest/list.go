@@ -110,4 +110,58 @@ var listTests = []test{
 		list(t, s, store.Filter{App: "app", OutTradeNo: "order"}, all[:store.DefaultLimit]...)
 		list(t, s, store.Filter{App: "app", Limit: len(all)}, all...)
 	}},
+	{"what is not delivered", func(t *testing.T, s store.Store) {
+		mustOpen(t, s, trade("order", "pending"), unlimited, store.Created)
+		looked := mustOpen(t, s, trade("order", "to be looked at"), unlimited, store.Created)
+		mustSettle(t, s, looked.ID, store.Settlement{Source: store.ByQuery, Attention: "look"})
+		tick()
+		untold := mustOpen(t, s, trade("order", "untold"), unlimited, store.Created)
+		succeed(t, s, untold.ID)
+		r := told(t, s, "told")
+		list(t, s, store.Filter{App: "app", Undelivered: true}, "to be looked at", "untold")
+		list(t, s, store.Filter{App: "app", Undelivered: true, State: store.Succeeded}, "untold")
+		redeliver(t, s, r.ID, success, true)
+		delivered(t, s, untold.ID, success, deliver(t, s, untold.ID, success, long, owned), true)
+		list(t, s, store.Filter{App: "app", Undelivered: true, OutTradeNo: "order"}, "to be looked at", "told")
+	}},
+	{"by time", func(t *testing.T, s store.Store) {
+		var at [3]time.Time
+		for n := range at {
+			at[n] = mustOpen(t, s, trade("order", fmt.Sprint(n)), unlimited, store.Created).CreatedAt
+			tick()
+		}
+		list(t, s, store.Filter{App: "app", From: at[1]}, "1", "2")
+		list(t, s, store.Filter{App: "app", From: at[1].Add(time.Nanosecond)}, "2")
+		list(t, s, store.Filter{App: "app", Until: at[1]}, "0")
+		list(t, s, store.Filter{App: "app", Until: at[1].Add(time.Nanosecond)}, "0", "1")
+		list(t, s, store.Filter{App: "app", From: at[0], Until: at[2], State: store.Pending}, "0", "1")
+		list(t, s, store.Filter{App: "app", From: at[2], Until: at[2]})
+	}},
+	{"page by page, each refund once", func(t *testing.T, s store.Store) {
+		var all []string
+		for n := range 7 {
+			mustOpen(t, s, trade("order", fmt.Sprint(n)), unlimited, store.Created)
+		}
+		f := store.Filter{App: "app", Limit: 3}
+		for pages := 0; ; pages++ {
+			page, err := s.List(t.Context(), f)
+			if err != nil {
+				t.Fatal("List:", err)
+			}
+			if len(page) == 0 && pages == 3 {
+				break
+			}
+			if len(page) == 0 || pages == 3 {
+				t.Fatalf("%d refunds on page %d", len(page), pages)
+			}
+			for _, r := range page {
+				all = append(all, r.OutRequestNo)
+			}
+			f.After = page[len(page)-1].Cursor()
+		}
+		slices.Sort(all)
+		if !slices.Equal(all, []string{"0", "1", "2", "3", "4", "5", "6"}) {
+			t.Errorf("the pages held %q", all)
+		}
+	}},
 }

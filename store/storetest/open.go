@@ -13,7 +13,7 @@ var openTests = []test{
 	{"unknown ids are not found", func(t *testing.T, s store.Store) {
 		_, err := s.Get(t.Context(), "rf_unknown")
 		wantNotFound(t, "Get", err)
-		_, err = s.Sending(t.Context(), "rf_unknown", 0, long)
+		_, err = s.Sending(t.Context(), "rf_unknown", store.Permission{Lease: long})
 		wantNotFound(t, "Sending", err)
 		_, _, err = s.Settle(t.Context(), "rf_unknown", store.Settlement{Finding: store.Success})
 		wantNotFound(t, "Settle", err)
@@ -21,6 +21,8 @@ var openTests = []test{
 		wantNotFound(t, "Deliver", err)
 		_, err = s.Delivered(t.Context(), "rf_unknown", store.RefundSucceeded, "token")
 		wantNotFound(t, "Delivered", err)
+		_, err = s.Redeliver(t.Context(), "rf_unknown", store.RefundSucceeded, "")
+		wantNotFound(t, "Redeliver", err)
 		_, err = s.Undelivered(t.Context(), "rf_unknown", store.RefundSucceeded, "token", "reason")
 		wantNotFound(t, "Undelivered", err)
 	}},
@@ -170,7 +172,7 @@ func keepsEverything(t *testing.T, s store.Store) {
 		NotifyURL: "https://shop.example/notify?", Actor: "员工 7", Origin: store.FromNotice, State: store.Pending,
 		Code: "10000", SubCode: "ACQ.SYSTEM_ERROR", Message: "系统繁忙", Attention: "look at it",
 		Source: store.ByNotice, Answer: store.JSON("{ \"url\":\"https:\\/\\/a\",\"n\":1e2 }"),
-		Refused: true, RefusedRetryable: true, SettledAt: time.Now().UTC(),
+		Answered: true, Doubtful: true, Refused: true, RefusedRetryable: true, SettledAt: time.Now().UTC(),
 	}.Identify()
 	opened := mustOpen(t, s, r, unlimited, store.Created)
 	got := mustGet(t, s, r.ID)
@@ -179,7 +181,7 @@ func keepsEverything(t *testing.T, s store.Store) {
 		t.Errorf("history %+v, want one entry", got.History)
 	}
 	got.History = nil
-	r.CreatedAt, r.UpdatedAt = opened.CreatedAt, opened.UpdatedAt
+	r.CreatedAt, r.UpdatedAt, r.Next = opened.CreatedAt, opened.UpdatedAt, opened.Next
 	same(t, "Get", got, r)
 }
 
@@ -207,7 +209,7 @@ func timeless(r *store.Refund) (times []time.Time) {
 		times = append(times, *at)
 		*at = time.Time{}
 	}
-	for _, at := range []*time.Time{&r.CreatedAt, &r.UpdatedAt, &r.SentAt, &r.SettledAt, &r.Lease.Until} {
+	for _, at := range []*time.Time{&r.CreatedAt, &r.UpdatedAt, &r.SentAt, &r.SettledAt, &r.Next, &r.Lease.Until} {
 		take(at)
 	}
 	for n := range r.Deliveries {

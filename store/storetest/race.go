@@ -110,7 +110,7 @@ var raceTests = []test{
 		r := mustOpen(t, s, trade("order", "number"), unlimited, store.Created)
 		var got tally
 		race(func(int) {
-			attempt, err := s.Sending(t.Context(), r.ID, 0, long)
+			attempt, err := s.Sending(t.Context(), r.ID, store.Permission{Attempts: 0, Lease: long})
 			got.add(attempt.Number, err)
 		})
 		got.want(t, map[string]int{"1": 1, "0": racers - 1})

@@ -1,8 +1,10 @@
 package storetest
 
 import (
+	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/alirefund/alirefund/store"
 )
@@ -10,7 +12,7 @@ import (
 // nosend expects that no send is recorded now.
 func nosend(t *testing.T, s store.Store, id string, attempts int) {
 	t.Helper()
-	if attempt, err := s.Sending(t.Context(), id, attempts, long); err != nil || attempt != (store.Attempt{}) {
+	if attempt, err := s.Sending(t.Context(), id, store.Permission{Attempts: attempts, Lease: long}); err != nil || attempt != (store.Attempt{}) {
 		t.Fatalf("Sending = %+v, %v; want none", attempt, err)
 	}
 }
@@ -103,5 +105,52 @@ var sendTests = []test{
 		if got, changed := mustSettle(t, s, r.ID, notFound); changed || got.State != store.Pending {
 			t.Errorf("it is %s, changed %v", got.State, changed)
 		}
+	}},
+	{"not so soon after another send of the order", func(t *testing.T, s store.Store) {
+		first := mustOpen(t, s, trade("order", "first"), unlimited, store.Created)
+		second := mustOpen(t, s, trade("order", "second"), unlimited, store.Created)
+		other := mustOpen(t, s, trade("other", "first"), unlimited, store.Created)
+		spaced := func(id string, attempts int, spacing time.Duration) store.Attempt {
+			t.Helper()
+			attempt, err := s.Sending(t.Context(), id, store.Permission{Attempts: attempts, Lease: short / 2, Spacing: spacing})
+			if err != nil {
+				t.Fatal("Sending:", err)
+			}
+			return attempt
+		}
+		if a := spaced(first.ID, 0, long); a.Token == "" || a.Wait != 0 {
+			t.Fatalf("the first send of an order: %+v", a)
+		}
+		if a := spaced(second.ID, 0, long); a.Token != "" || a.Wait <= long-time.Second || a.Wait > long {
+			t.Errorf("another refund of the order: %+v", a)
+		}
+		if got := mustGet(t, s, second.ID); got.Attempts != 0 || !got.SentAt.IsZero() {
+			t.Errorf("nothing was to be sent, and %d sends are recorded", got.Attempts)
+		}
+		if a := spaced(other.ID, 0, long); a.Token == "" {
+			t.Errorf("another order: %+v", a)
+		}
+		outlast()
+		if a := spaced(first.ID, 1, long); a.Token != "" || a.Wait <= 0 {
+			t.Errorf("the same refund: %+v", a)
+		}
+		if a := spaced(second.ID, 0, short); a.Token == "" {
+			t.Errorf("after the wait: %+v", a)
+		}
+		if a := spaced(first.ID, 1, 0); a.Token == "" {
+			t.Errorf("without a spacing: %+v", a)
+		}
+	}},
+	{"spaced, though all ask at once", func(t *testing.T, s store.Store) {
+		var ids [racers]string
+		for n := range ids {
+			ids[n] = mustOpen(t, s, trade("order", fmt.Sprint(n)), unlimited, store.Created).ID
+		}
+		var got tally
+		race(func(n int) {
+			attempt, err := s.Sending(t.Context(), ids[n], store.Permission{Lease: long, Spacing: long})
+			got.add(fmt.Sprint(attempt.Token != "", attempt.Wait > 0), err)
+		})
+		got.want(t, map[string]int{"true false": 1, "false true": racers - 1})
 	}},
 }

@@ -20,8 +20,9 @@ import (
 )
 
 // Run runs the contract against the stores that open returns: an empty one for
-// each test, which open closes by t.Cleanup. It waits for leases of a fraction
-// of a second by the real clock, about two seconds in all, and runs one test
+// each test, which open closes by t.Cleanup. Stores that are a [store.Transactor]
+// or a [store.Pruner] are tested as such too. It waits for leases of a fraction
+// of a second by the real clock, about five seconds in all, and runs one test
 // after the other.
 func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	run(t, open, func(t *testing.T, test func(*testing.T)) { test(t) })
@@ -45,6 +46,10 @@ func run(t *testing.T, open func(*testing.T) store.Store, in func(*testing.T, fu
 		{"Send", sendTests},
 		{"Deliver", deliverTests},
 		{"List", listTests},
+		{"Due", dueTests},
+		{"Redeliver", redeliverTests},
+		{"Transactor", transactorTests},
+		{"Pruner", prunerTests},
 		{"Race", raceTests},
 		{"Context", contextTests},
 	} {
@@ -115,7 +120,7 @@ func mustGet(t *testing.T, s store.Store, id string) store.Refund {
 // mustSend records a send after so many others.
 func mustSend(t *testing.T, s store.Store, id string, attempts int, lease time.Duration) store.Attempt {
 	t.Helper()
-	attempt, err := s.Sending(t.Context(), id, attempts, lease)
+	attempt, err := s.Sending(t.Context(), id, store.Permission{Attempts: attempts, Lease: lease})
 	if err != nil || attempt.Token == "" || attempt.Number != attempts+1 {
 		t.Fatalf("Sending = %+v, %v; want send %d", attempt, err, attempts+1)
 	}

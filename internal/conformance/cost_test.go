@@ -1,0 +1,182 @@
+package conformance
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alirefund/alirefund/store"
+	"github.com/alirefund/alirefund/store/sqlstore"
+)
+
+// A refund is four write transactions, and so is a notice of one that is not
+// known; what is known, or only read, is none.
+func TestWriteTransactions(t *testing.T) {
+	onEach(t, func(t *testing.T, d database) {
+		db, spy := d.migrate(t).host(t).spied(t)
+		s := d.store(t, db)
+		claims := store.Remember(s)
+		lease := store.Lease{Token: "mine", Until: time.Now().Add(time.Minute)}
+		wrote := func(what string, want int) {
+			t.Helper()
+			if writes, _ := spy.take(); writes != want {
+				t.Errorf("%s: %d write transactions; want %d", what, writes, want)
+			}
+		}
+		must := func(ok bool, err error) {
+			t.Helper()
+			if !ok || err != nil {
+				t.Fatal(ok, err)
+			}
+		}
+		send := func(r store.Refund, claim store.Lease) {
+			t.Helper()
+			attempt, err := s.Sending(t.Context(), r.ID, store.Permission{Lease: time.Minute, Spacing: time.Nanosecond})
+			must(attempt.Token != "", err)
+			_, changed, err := s.Settle(t.Context(), r.ID, store.Settlement{
+				Source: store.ByAnswer, Attempt: 1, Token: attempt.Token, Finding: store.Success, Claim: claim,
+			})
+			must(changed, err)
+		}
+		spy.take()
+
+		r := open(t, s, "hook")
+		send(r, lease)
+		must(s.Delivered(t.Context(), r.ID, success, "mine"))
+		wrote("a refund and its hook", 4)
+
+		r = open(t, s, "transactional hook")
+		send(r, store.Lease{})
+		must(s.DeliverTx(t.Context(), r.ID, success, d.hosts))
+		wrote("a refund and its transactional hook", 4)
+		d.wantTold(t, s, r.ID, true)
+
+		r = open(t, s, "notice")
+		wrote("a record", 1)
+		token, _, err := claims.Claim(t.Context(), "notice", time.Minute)
+		must(token != "", err)
+		_, changed, err := s.Settle(t.Context(), r.ID, store.Settlement{Source: store.ByNotice, Finding: store.Success, Claim: lease})
+		must(changed, err)
+		must(s.Delivered(t.Context(), r.ID, success, "mine"))
+		must(claims.Complete(t.Context(), "notice", token, time.Hour))
+		wrote("a notice", 4)
+		for range 8 {
+			_, done, err := claims.Claim(t.Context(), "notice", time.Minute)
+			must(done, err)
+		}
+		if writes, queries := spy.take(); writes+len(queries) != 0 {
+			t.Errorf("a known notice: %d writes and %d queries", writes, len(queries))
+		}
+
+		_, opened, err := s.Open(t.Context(), refund("order", "hook"), store.Limit{Total: 1, Known: true})
+		must(opened.How == store.Exists, err)
+		_, err = s.Get(t.Context(), r.ID)
+		must(true, err)
+		_, err = s.List(t.Context(), store.Filter{App: "app"})
+		must(true, err)
+		due, err := s.Due(t.Context(), "app", time.Minute, 9)
+		must(len(due) == 0, err)
+		wrote("a repeat, a look, a list, and nothing due", 0)
+	})
+}
+
+// What is done often, or among many refunds, is found by an index.
+func TestIndexes(t *testing.T) {
+	onEach(t, func(t *testing.T, d database) {
+		db, spy := d.migrate(t).spied(t)
+		s := d.store(t, db)
+		d.fill(t, 20_000, "{}")
+		unresolved := open(t, s, "number")
+		succeeded(t, s, "due")
+		d.analyze(t)
+		ctx := t.Context()
+		list := func(f store.Filter) func() error {
+			return func() error {
+				f.App, f.Limit = "app", 10
+				_, err := s.List(ctx, f)
+				return err
+			}
+		}
+		for _, test := range []struct {
+			index string
+			do    func() error
+		}{
+			{"refunds_due", func() error { _, err := s.Due(ctx, "app", time.Minute, 9); return err }},
+			{"refunds_due", list(store.Filter{State: store.Pending})},
+			{"refunds_due", list(store.Filter{Undelivered: true})},
+			{"refunds_created", list(store.Filter{})},
+			{"refunds_created", list(store.Filter{After: store.Cursor{CreatedAt: time.UnixMicro(19_000), ID: "x"}})},
+			{"refunds_created", list(store.Filter{From: time.UnixMicro(500), Until: time.UnixMicro(600)})},
+			{"refunds_out_trade_no", list(store.Filter{OutTradeNo: "order 77"})},
+			{"refunds_trade_no", list(store.Filter{TradeNo: "trade 77"})},
+			{"refunds_auth_no", list(store.Filter{AuthNo: "auth 77"})},
+			{"refunds_out_request_no", list(store.Filter{OutRequestNo: "number 77"})},
+			{"refunds_operation_id", list(store.Filter{OperationID: "operation 77"})},
+			{"refunds_settled", func() error { _, err := s.Prune(ctx, "app", time.UnixMicro(2), time.Time{}); return err }},
+			{"", func() error { _, err := s.Get(ctx, unresolved.ID); return err }},
+		} {
+			spy.take()
+			if err := test.do(); err != nil {
+				t.Fatal(err)
+			}
+			_, queries := spy.take()
+			found := false
+			for _, q := range queries {
+				if strings.Contains(q.text, "claims") {
+					continue // few rows yet
+				}
+				plan := d.plan(t, q)
+				found = found || strings.Contains(plan, d.prefix+test.index)
+				for _, scan := range []string{"SCAN ", "Seq Scan", " ALL "} {
+					if strings.Contains(plan, scan) {
+						t.Errorf("every row is looked at by %s\n%s", q.text, plan)
+					}
+				}
+			}
+			if !found && test.index != "" {
+				t.Errorf("%s is not used by %s\n%s", test.index, queries[0].text, d.plan(t, queries[0]))
+			}
+		}
+	})
+}
+
+// analyze has the database look at its tables, as it does by itself in time.
+func (d database) analyze(t testing.TB) {
+	t.Helper()
+	switch d.dialect {
+	case sqlstore.MySQL:
+		d.exec(t, "ANALYZE TABLE {t}refunds")
+	case sqlstore.PostgreSQL:
+		d.exec(t, "VACUUM ANALYZE {t}refunds")
+	case sqlstore.SQLite:
+		d.exec(t, "ANALYZE {t}refunds")
+	}
+}
+
+// fill adds settled refunds of which nothing is left to do, each of an order of
+// its own, with doc for what is not searched for.
+func (d database) fill(t testing.TB, n int, doc string) {
+	t.Helper()
+	text := func(word string) string {
+		if d.dialect == sqlstore.MySQL {
+			return "CONCAT('" + word + " ', n)"
+		}
+		return "'" + word + " ' || n"
+	}
+	digits, number := "(SELECT 0 AS d", "0"
+	for d := range 9 {
+		digits += " UNION ALL SELECT " + string(rune('1'+d))
+	}
+	digits += ") AS "
+	var from []string
+	for place, power := 0, 1; power < n; place, power = place+1, power*10 {
+		name := string(rune('a' + place))
+		from = append(from, digits+name)
+		number += " + " + strings.Repeat("10 * ", place) + name + ".d"
+	}
+	d.exec(t, `INSERT INTO {t}refunds (id, version, app, kind, order_id, out_trade_no, trade_no, auth_no, out_request_no, operation_id,
+			amount, state, undelivered, created_at, next_at, settled_at, has_node, doc)
+		SELECT `+text("rf")+`, 1, 'app', 'trade', `+text("or")+`, `+text("order")+`, `+text("trade")+`, `+text("auth")+`, `+text("number")+`, `+text("operation")+`,
+			100, 'succeeded', 0, n, NULL, n, 1, '`+doc+`'
+		FROM (SELECT `+number+` AS n FROM `+strings.Join(from, ", ")+`) AS numbers WHERE n < ?`, n)
+}

@@ -1,0 +1,72 @@
+package sqlstore
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"time"
+)
+
+// A claim's row holds the digest of its key, which is short and plain whatever
+// the key is, and until when it counts: as a lease, or as done.
+
+func claimID(key string) string {
+	sum := sha256.Sum256([]byte(key))
+	return hex.EncodeToString(sum[:20])
+}
+
+// after is a time in microseconds that no length of d overflows.
+func after(now time.Time, d time.Duration) int64 { return now.UnixMicro() + d.Microseconds() }
+
+// Claim implements [store.Claims].
+func (s *Store) Claim(ctx context.Context, key string, lease time.Duration) (token string, done bool, err error) {
+	id := claimID(key)
+	err = s.retry(ctx, "claim", func() error {
+		token, done = "", false
+		var was string
+		var until int64
+		now := now()
+		err := s.db.QueryRowContext(ctx, s.sql("SELECT token, done, until_at FROM {claims} WHERE id = ?"), id).Scan(&was, &done, &until)
+		mine := rand.Text()
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+			err = s.one(ctx, s.db, "INSERT INTO {claims} (id, token, done, until_at) VALUES (?, ?, 0, ?)", id, mine, after(now, lease))
+		case err != nil || until > now.UnixMicro():
+			return err
+		default:
+			done = false
+			err = s.one(ctx, s.db, "UPDATE {claims} SET token = ?, done = 0, until_at = ? WHERE id = ? AND token = ?", mine, after(now, lease), id, was)
+		}
+		if err == nil {
+			token = mine
+		}
+		return err
+	})
+	if err != nil {
+		return "", false, err
+	}
+	return token, done, nil
+}
+
+// Complete implements [store.Claims].
+func (s *Store) Complete(ctx context.Context, key, token string, keep time.Duration) (held bool, err error) {
+	return s.end(ctx, "complete", "UPDATE {claims} SET done = 1, until_at = ? WHERE id = ? AND token = ? AND done = 0", after(now(), keep), claimID(key), token)
+}
+
+// Release implements [store.Claims].
+func (s *Store) Release(ctx context.Context, key, token string) (held bool, err error) {
+	return s.end(ctx, "release", "DELETE FROM {claims} WHERE id = ? AND token = ? AND done = 0", claimID(key), token)
+}
+
+// end changes the claim's row, if the token owns it.
+func (s *Store) end(ctx context.Context, what, query string, args ...any) (held bool, err error) {
+	err = s.retry(ctx, what, func() error {
+		n, err := s.exec(ctx, s.db, query, args...)
+		held = n == 1
+		return err
+	})
+	return held && err == nil, err
+}

@@ -1,0 +1,154 @@
+package sqlstore
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Dialect is the database's language.
+type Dialect uint8
+
+// The dialects.
+const (
+	SQLite     Dialect = iota + 1
+	PostgreSQL         //
+	MySQL              // MariaDB as well
+)
+
+// dialect is what one language does in its own way. Errors are told by their
+// SQLSTATE, their number or their text, because no driver is imported.
+type dialect struct {
+	// text holds what identities are made of, and compares bytes; doc is long.
+	text, doc string
+	// ensure ends the insert of an order that may exist. MySQL's locks the row
+	// for writing at once: INSERT IGNORE would lock it for reading, and whoever
+	// then does the same and updates deadlocks.
+	ensure     string
+	skipLocked string // ends a SELECT that locks rows, but for those that others hold
+	small      string // ends a table of short rows
+	partial    bool   // indexes may leave rows out
+	numbered   bool   // parameters are $1, $2
+	quote      string
+
+	begin, commit, rollback string // of a migration
+	lock                    string // follows begin; returns 1 once nobody else migrates
+
+	again   []string // a repetition may heal it
+	missing []string // there is no such table
+	done    []string // of a migration's statement: an interrupted one did it
+}
+
+var dialects = map[Dialect]dialect{
+	SQLite: {
+		text: "TEXT", doc: "TEXT", partial: true, quote: `"`, small: " WITHOUT ROWID",
+		ensure: "ON CONFLICT (id) DO NOTHING",
+		begin:  "BEGIN IMMEDIATE", lock: "SELECT 1", commit: "COMMIT", rollback: "ROLLBACK",
+		again:   []string{"database is locked", "database table is locked", "SQLITE_BUSY", "SQLITE_LOCKED", "UNIQUE constraint failed"},
+		missing: []string{"no such table"},
+	},
+	PostgreSQL: {
+		text: `TEXT COLLATE "C"`, doc: "TEXT", partial: true, quote: `"`, numbered: true,
+		ensure: "ON CONFLICT (id) DO NOTHING", skipLocked: " FOR UPDATE SKIP LOCKED",
+		begin: "BEGIN ISOLATION LEVEL READ COMMITTED", commit: "COMMIT", rollback: "ROLLBACK",
+		lock: "SELECT 1 WHERE pg_advisory_xact_lock({lock})::text = ''",
+		// Serialization failure, deadlock, lock not available, unique violation.
+		again:   []string{"40001", "40P01", "55P03", "23505"},
+		missing: []string{"42P01", "3F000"},
+	},
+	MySQL: {
+		text: "VARBINARY(256)", doc: "MEDIUMBLOB", quote: "`",
+		ensure: "ON DUPLICATE KEY UPDATE reserved = reserved", skipLocked: " FOR UPDATE SKIP LOCKED",
+		// The creation of a table is no transaction here.
+		begin: "DO 0", commit: "DO RELEASE_LOCK('alirefund {lock}')", rollback: "DO RELEASE_LOCK('alirefund {lock}')",
+		lock: "SELECT GET_LOCK('alirefund {lock}', 1)",
+		// Deadlock, lock wait timeout, changed since last read, duplicate key.
+		again:   []string{"Error 1213", "Error 1205", "Error 1020", "Error 1062"},
+		missing: []string{"Error 1146", "Error 1049"},
+		done:    []string{"Error 1061"}, // the index is there
+	},
+}
+
+// is tells whether err is one of these, by its SQLSTATE or its text.
+func is(err error, signs []string) bool {
+	var state interface{ SQLState() string } // pgx and pq have it
+	if errors.As(err, &state) {
+		return slices.Contains(signs, state.SQLState())
+	}
+	return err != nil && slices.ContainsFunc(signs, func(sign string) bool { return strings.Contains(err.Error(), sign) })
+}
+
+func (t *tables) transient(err error) bool { return is(err, t.dialect.again) }
+func (t *tables) missing(err error) bool   { return is(err, t.dialect.missing) }
+
+// tables is where they are, and how that is said.
+type tables struct {
+	prefix, schema string
+	dialect        dialect
+	names          *strings.Replacer
+}
+
+var plainName = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,31}$`)
+
+func newTables(db *sql.DB, d Dialect, options []Option) (tables, error) {
+	t := tables{prefix: DefaultPrefix}
+	for _, option := range options {
+		option(&t)
+	}
+	var known bool
+	if t.dialect, known = dialects[d]; !known {
+		return t, fmt.Errorf("sqlstore: %d is none of the dialects SQLite, PostgreSQL, MySQL", d)
+	}
+	quote := t.dialect.quote
+	switch {
+	case db == nil:
+		return t, errors.New("sqlstore: no database")
+	case !plainName.MatchString(t.prefix):
+		return t, fmt.Errorf("sqlstore: the prefix %q is not of lower-case letters, digits and _, at most 32", t.prefix)
+	case t.schema != "" && d == SQLite:
+		return t, errors.New("sqlstore: SQLite has no schemas")
+	case strings.ContainsAny(t.schema, "\x00"+quote):
+		return t, fmt.Errorf("sqlstore: the schema's name %q", t.schema)
+	}
+	begin := t.prefix
+	if t.schema != "" {
+		begin = quote + t.schema + quote + "." + t.prefix
+	}
+	t.names = strings.NewReplacer(
+		"{refunds}", begin+"refunds", "{orders}", begin+"orders", "{claims}", begin+"claims", "{version}", begin+"version",
+		"{index}", t.prefix+"refunds", "{claims index}", t.prefix+"claims",
+		"{text}", t.dialect.text, "{doc}", t.dialect.doc, "{small}", t.dialect.small,
+		"{lock}", strconv.FormatInt(lockID(begin), 10),
+		"{ensure}", t.dialect.ensure, "{skip locked}", t.dialect.skipLocked,
+	)
+	return t, nil
+}
+
+// text is a query as the database takes it.
+func (t *tables) text(query string) string {
+	query = t.names.Replace(query)
+	if !t.dialect.numbered {
+		return query
+	}
+	parts := strings.Split(query, "?") // which stands nowhere else in this package's SQL
+	var b strings.Builder
+	for n, part := range parts {
+		if n > 0 {
+			b.WriteString("$" + strconv.Itoa(n))
+		}
+		b.WriteString(part)
+	}
+	return b.String()
+}
+
+// lockID names a migration among all that lock the database.
+func lockID(tables string) int64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte("alirefund " + tables)) // never fails
+	return int64(h.Sum64())                       //nolint:gosec // a hash
+}

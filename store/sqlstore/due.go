@@ -1,0 +1,125 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"github.com/alirefund/alirefund/store"
+)
+
+// Due implements [store.Ledger]. What another process holds a lock on, because
+// its hook runs within [Store.DeliverTx], is not waited for.
+func (s *Store) Due(ctx context.Context, app string, lease time.Duration, n int) (due []store.Refund, err error) {
+	if n <= 0 {
+		return nil, ctx.Err()
+	}
+	err = s.retry(ctx, "due", func() error {
+		due = nil
+		now := now()
+		rows, err := s.rows(ctx, selectRows+"app = ? AND next_at <= ? ORDER BY next_at, id LIMIT ?", app, now.UnixMicro(), n)
+		if err != nil || len(rows) == 0 {
+			return err
+		}
+		return s.inTx(ctx, func(tx *sql.Tx) error {
+			free, err := s.unlocked(ctx, tx, rows)
+			if err != nil {
+				return err
+			}
+			for _, r := range rows {
+				if !free[r.ID] {
+					continue
+				}
+				r.Next = now.Add(lease).Truncate(time.Microsecond)
+				taken, err := s.exec(ctx, tx, "UPDATE {refunds} SET next_at = ?, version = version + 1 WHERE id = ? AND version = ?", r.Next.UnixMicro(), r.ID, r.version)
+				switch {
+				case err != nil:
+					return err
+				case taken == 1: // else somebody works on it
+					due = append(due, r.Refund)
+				}
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return due, nil
+}
+
+// unlocked locks those of rows that nobody else holds a lock on, and names them.
+// SQLite has one lock for all.
+func (s *Store) unlocked(ctx context.Context, tx *sql.Tx, rows []row) (free map[string]bool, err error) {
+	free = make(map[string]bool, len(rows))
+	args := make([]any, len(rows))
+	for n, r := range rows {
+		free[r.ID], args[n] = s.dialect.skipLocked == "", r.ID
+	}
+	if s.dialect.skipLocked == "" {
+		return free, nil
+	}
+	found, err := ids(tx.QueryContext(ctx, s.sql("SELECT id FROM {refunds} WHERE "+in(len(args))+"{skip locked}"), args...))
+	for _, id := range found {
+		free[id.(string)] = true
+	}
+	return free, err
+}
+
+// List implements [store.Ledger]. A number, a time, [store.Pending] and
+// Undelivered are found by an index.
+func (s *Store) List(ctx context.Context, f store.Filter) (list []store.Refund, err error) {
+	query, args := selectRows+"app = ?", []any{f.App}
+	and := func(condition string, value ...any) {
+		query += " AND " + condition
+		args = append(args, value...)
+	}
+	for _, c := range []struct{ column, want string }{
+		{"kind", string(f.Kind)},
+		{"out_trade_no", f.OutTradeNo},
+		{"trade_no", f.TradeNo},
+		{"auth_no", f.AuthNo},
+		{"out_request_no", f.OutRequestNo},
+		{"operation_id", f.OperationID},
+		{"state", string(f.State)},
+	} {
+		if c.want != "" {
+			and(c.column+" = ?", c.want)
+		}
+	}
+	if f.Undelivered {
+		and("undelivered = 1")
+	}
+	if f.Undelivered || f.State == store.Pending {
+		and("next_at IS NOT NULL") // it is, and the index of those is small
+	}
+	if !f.From.IsZero() {
+		and("created_at >= ?", ceil(f.From))
+	}
+	if !f.Until.IsZero() {
+		and("created_at < ?", ceil(f.Until))
+	}
+	if f.After != (store.Cursor{}) {
+		at := f.After.CreatedAt.UnixMicro()
+		and("created_at >= ? AND (created_at > ? OR id > ?)", at, at, f.After.ID)
+	}
+	query += " ORDER BY created_at, id LIMIT ?"
+	if args = append(args, f.Limit); f.Limit <= 0 {
+		args[len(args)-1] = store.DefaultLimit
+	}
+	err = s.retry(ctx, "list", func() error {
+		rows, err := s.rows(ctx, query, args...)
+		list = make([]store.Refund, len(rows))
+		for n, r := range rows {
+			list[n] = r.Refund
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return list, nil
+}
+
+// ceil is the first time that a column may hold which is not before t.
+func ceil(t time.Time) int64 { return t.Add(time.Microsecond - time.Nanosecond).UnixMicro() }

@@ -1,0 +1,24 @@
+package sqlstore
+
+import "database/sql"
+
+// What a test without a database looks at.
+var (
+	Encode = encode
+	Decode = decode
+)
+
+// Is tells what the dialect takes an error for.
+func Is(d Dialect, err error) (transient, missing bool) {
+	t := tables{dialect: dialects[d]}
+	return t.transient(err), t.missing(err)
+}
+
+// Text is a query as the dialect takes it.
+func Text(d Dialect, query string, options ...Option) (string, error) {
+	t, err := newTables(new(sql.DB), d, options)
+	if err != nil {
+		return "", err
+	}
+	return t.text(query), nil
+}

@@ -1,0 +1,287 @@
+package alirefund_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alirefund/alirefund/store"
+)
+
+var update = flag.Bool("update", false, "write docs/transitions.md anew")
+
+// The page docs/transitions.md says what the rules do.
+func TestTransitionsPage(t *testing.T) {
+	const name = "docs/transitions.md"
+	page := transitionsPage(t)
+	if *update {
+		if err := os.WriteFile(name, []byte(page), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	found, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(found) != page {
+		t.Errorf("%s is stale: go test . -run TestTransitionsPage -update", name)
+	}
+}
+
+// pageNow is when everything on the page happens, and pageLease how long a send
+// may take.
+var pageNow = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+const pageLease = 90 * time.Second
+
+// asked is the refund as it is asked for.
+func askedFor(amount int64) store.Refund {
+	r := store.Refund{Kind: store.Trade, App: "2021", OutTradeNo: "T", OutRequestNo: "R", State: store.Pending, Origin: store.FromRequest}
+	r.Request = store.JSON(fmt.Sprint(amount))
+	return r.Identify()
+}
+
+// A happening changes a refund; nil: it does not concern it.
+type happening struct {
+	name string
+	do   func(r *store.Refund, now time.Time)
+}
+
+func settlement(name string, s store.Settlement) happening {
+	return happening{name, func(r *store.Refund, now time.Time) {
+		if s.Source == store.ByAnswer || s.Source == store.ByQuery {
+			s.Attempt = r.Attempts
+		}
+		if s.Source == store.ByAnswer {
+			s.Token = r.Lease.Token
+		}
+		*r, _ = r.Apply(s, now)
+	}}
+}
+
+func request(name string, asked store.Refund) happening {
+	return happening{name, func(r *store.Refund, now time.Time) { *r, _, _ = store.Admit(r, asked, 0, store.Limit{}, now) }}
+}
+
+var (
+	sent = happening{"a send is recorded", func(r *store.Refund, now time.Time) {
+		r.BeginSend(store.Permission{Attempts: r.Attempts, Lease: pageLease}, time.Time{}, now)
+	}}
+	died = happening{"nobody records an answer: the process died", func(*store.Refund, time.Time) {}}
+
+	success   = settlement("signed answer: refunded", store.Settlement{Source: store.ByAnswer, Finding: store.Success, Ended: true})
+	mendable  = settlement("signed answer: refused, and can be mended", store.Settlement{Source: store.ByAnswer, Finding: store.Refusal, Retryable: true})
+	final     = settlement("signed answer: refused for good", store.Settlement{Source: store.ByAnswer, Finding: store.Refusal})
+	check     = settlement("signed answer: the trade is closed", store.Settlement{Source: store.ByAnswer, Finding: store.Refusal, Check: true})
+	unclear   = settlement("signed answer: `fund_change` is not `Y`, or the number is repeated", store.Settlement{Source: store.ByAnswer, Ended: true})
+	noAnswer  = settlement("no answer, an unsigned one, or SYSTEM_ERROR", store.Settlement{Source: store.ByAnswer})
+	notSent   = settlement("no connection was made", store.Settlement{Source: store.ByAnswer, Finding: store.NotSent})
+	found     = settlement("question: it is found, and matches", store.Settlement{Source: store.ByQuery, Finding: store.Success})
+	tooEarly  = settlement("question: not found, less than 10 s after the last send", store.Settlement{Source: store.ByQuery, Finding: store.NotFound})
+	notFound  = settlement("question: not found, 10 s or more after the last send", store.Settlement{Source: store.ByQuery, Finding: store.NotFound, Conclusive: true})
+	noMatch   = settlement("question: no signed answer, or one that does not match", store.Settlement{Source: store.ByQuery})
+	notice    = settlement("signed notice: refunded", store.Settlement{Source: store.ByNotice, Finding: store.Success})
+	personYes = settlement("a person says: succeeded", store.Settlement{Source: store.ByPerson, Finding: store.Success})
+	personNo  = settlement("a person says: failed", store.Settlement{Source: store.ByPerson, Finding: store.Refusal})
+	orphaned  = settlement("a minute passes, and nobody sends it", store.Settlement{Source: store.ByAnswer, Finding: store.NotSent})
+	again     = request("the same request again", askedFor(1))
+	other     = request("the same number with other content", askedFor(2))
+)
+
+// stages are the states that a refund is told apart in, how it comes to be in
+// one, and what can happen to it there.
+var stages = []struct {
+	name  string
+	means string
+	path  []happening
+	next  []happening
+}{
+	{"recorded", "reserved; nothing was sent yet", nil, []happening{sent, orphaned, notice, again, other}},
+	{
+		"being sent", "the send is recorded; its answer is awaited",
+		[]happening{sent},
+		[]happening{success, mendable, final, check, unclear, noAnswer, notSent, died, notice, personYes, personNo, again, other},
+	},
+	{
+		"unresolved", "a send was not answered: its money may have moved, or may still",
+		[]happening{sent, noAnswer},
+		[]happening{found, tooEarly, notFound, noMatch, success, sent, notice, personYes, personNo, again, other},
+	},
+	{
+		"being sent again", "as *being sent*, while an earlier send is unanswered",
+		[]happening{sent, noAnswer, sent},
+		[]happening{success, mendable, final, check, unclear, noAnswer, notSent, died, notice},
+	},
+	{
+		"refused, to be confirmed", "the only send was refused in words that may mean that it is done already",
+		[]happening{sent, check},
+		[]happening{found, tooEarly, noMatch, notice, again},
+	},
+	{
+		"refused, perhaps", "the last send was refused; an earlier one may be why",
+		[]happening{sent, noAnswer, sent, mendable},
+		[]happening{found, tooEarly, notFound, noMatch, notice, again},
+	},
+	{
+		"answered, unclear", "every send was answered, none by yes or no",
+		[]happening{sent, unclear},
+		[]happening{found, tooEarly, notFound, noMatch, notice, again},
+	},
+	{"succeeded", "a signed word of Alipay's says so", []happening{sent, success}, []happening{final, notFound, notice, personNo, again, other}},
+	{"succeeded, says a person", "not Alipay yet", []happening{sent, noAnswer, personYes}, []happening{success, final, notFound, notice, again}},
+	{"failed, may be sent again", "refused, and nothing moved; the same number may be used", []happening{sent, mendable}, []happening{success, notice, again, other}},
+	{"failed", "refused for good, and nothing moved", []happening{sent, final}, []happening{success, notice, again, other}},
+	{"failed, says a person", "not Alipay yet", []happening{sent, noAnswer, personNo}, []happening{success, notice, again}},
+	{"not sent", "failed, for nothing was ever sent; no event", []happening{sent, notSent}, []happening{notice, again, other}},
+}
+
+// stageOf tells what stage a refund is in.
+func stageOf(r store.Refund, now time.Time) string {
+	person := r.Source == store.ByPerson
+	switch {
+	case r.State == store.Succeeded && person:
+		return "succeeded, says a person"
+	case r.State == store.Succeeded:
+		return "succeeded"
+	case r.NotSent:
+		return "not sent"
+	case r.State == store.Failed && person:
+		return "failed, says a person"
+	case r.CanReopen():
+		return "failed, may be sent again"
+	case r.State == store.Failed:
+		return "failed"
+	case r.Lease.Held(now) && len(r.Unanswered) > 1:
+		return "being sent again"
+	case r.Lease.Held(now):
+		return "being sent"
+	case r.Unsent():
+		return "recorded"
+	case r.Refused && len(r.Unanswered) == 0 && !r.Doubtful:
+		return "refused, to be confirmed"
+	case r.Refused:
+		return "refused, perhaps"
+	case len(r.Unanswered) > 0:
+		return "unresolved"
+	}
+	return "answered, unclear"
+}
+
+// doesNext says what the module does about a refund after something happened.
+func doesNext(before, r store.Refund, what string, now time.Time) string {
+	var does []string
+	for _, event := range r.Due() {
+		if !before.True(event) {
+			does = append(does, "tells the host `"+string(event)+"`")
+		}
+	}
+	switch {
+	case what == other.name:
+		does = append(does, "409")
+	case r.State != store.Pending && len(does) > 0:
+	case r.State != store.Pending && what == again.name:
+		does = append(does, "the stored answer")
+	case r.State != store.Pending && before.State == r.State:
+		does = append(does, "nothing")
+	case r.State != store.Pending:
+		does = append(does, "503; the same request may be repeated")
+	case what == notFound.name && !r.Refused, what == again.name && r.Unsent():
+		does = append(does, "sends the identical request")
+	case r.Lease.Held(now):
+		does = append(does, "waits for the answer, until the lease ends")
+	case what == again.name:
+		does = append(does, "asks Alipay, and goes by the answer")
+	default:
+		does = append(does, "asks Alipay, ever more rarely")
+	}
+	return strings.Join(does, "; ")
+}
+
+func transitionsPage(t *testing.T) string {
+	var b strings.Builder
+	b.WriteString(transitionsHead)
+	for _, s := range stages {
+		r := reach(t, s.name, s.path)
+		counts := "yes"
+		if !r.Counts() {
+			counts = "no"
+		}
+		fmt.Fprintf(&b, "| **%s** | `%s` | %s | %s |\n", s.name, r.State, s.means, counts)
+	}
+	b.WriteString(transitionsMiddle)
+	for _, s := range stages {
+		for _, h := range s.next {
+			before := reach(t, s.name, s.path)
+			now := pageNow
+			if h.name == died.name {
+				now = now.Add(pageLease)
+			}
+			r := before.Clone()
+			h.do(&r, now)
+			next := stageOf(r, now)
+			if next == s.name {
+				next = "the same"
+			} else {
+				next = "**" + next + "**"
+			}
+			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", s.name, h.name, next, doesNext(before, r, h.name, now))
+		}
+	}
+	b.WriteString(transitionsFoot)
+	return b.String()
+}
+
+// reach makes a refund that is in a stage.
+func reach(t *testing.T, name string, path []happening) store.Refund {
+	t.Helper()
+	r, _, _ := store.Admit(nil, askedFor(1), 0, store.Limit{}, pageNow)
+	for _, h := range path {
+		h.do(&r, pageNow)
+	}
+	if is := stageOf(r, pageNow); is != name {
+		t.Fatalf("what should be %q is %q", name, is)
+	}
+	return r
+}
+
+const transitionsHead = `<!-- Written by "go test . -run TestTransitionsPage -update" from store/rules.go. Do not edit. -->
+
+# What becomes of a refund
+
+A refund has three states that a host sees: ` + "`pending`, `succeeded` and `failed`" + `. The
+rules tell more apart. *Reserved* says whether its amount is taken from its
+order's total; that of a refund whose money has moved, or may still, always is,
+unless a person has said that it failed.
+
+| stage | state | means | reserved |
+|---|---|---|---|
+`
+
+const transitionsMiddle = `
+In every stage, this can happen. The events are told at least once each; a hook
+that fails is called again. *Asks Alipay* means at once with the request, then 10
+to 15 s after the last send, then ever more rarely, down to once an hour. An
+unresolved refund of a day, and what waiting cannot heal at once, is told by
+` + "`refund_unresolved`" + `, and the asking goes on.
+
+| stage | what happens | next stage | what the module does next |
+|---|---|---|---|
+`
+
+const transitionsFoot = `
+Which answer means what is in [outcomes.md](outcomes.md). A red packet's question that
+finds nothing is never conclusive, since what it is asked about by is the
+caller's word: a refused one that an earlier send may explain waits for its
+notice, or for a person.
+
+One thing is assumed of Alipay, as its documents have it (opendocs,
+alipay.trade.fastpay.refund.query: ask after 10 s): a send is carried out within
+10 s of its beginning, or never. ` + "`TestModel`" + ` walks through all that can happen, in
+every order, with processes that die between any two steps and others that act
+in the middle of them, on this assumption; it finds no way to send a second
+number or amount while the first is unresolved, to free what may have moved, to
+lose an event, or to undo a success.
+`
