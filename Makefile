@@ -3,6 +3,8 @@
 MODULES   := . example_app
 BENCHTIME ?= 1s
 FUZZTIME  ?= 30s
+KILLS     ?= 100
+REFUNDS   ?= 4000
 
 GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOFUMPT  := go run mvdan.cc/gofumpt@v0.12.0
@@ -12,7 +14,7 @@ export GOWORK := off
 # in-modules COMMAND: run it in each module's folder, and stop at the first failure.
 in-modules = @set -e; for m in $(MODULES); do echo "== $$m: $(1)"; (cd "$$m" && $(1)); done
 
-.PHONY: help test race lint bench fuzz modules
+.PHONY: help test race lint bench fuzz conformance crash modules
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +41,13 @@ fuzz: ## every fuzz target, FUZZTIME=30s each
 	  while read -r package name; do \
 	    echo "== $$package: $$name"; go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$package"; \
 	  done; done
+
+conformance: ## the stores on real servers: SQLite, PostgreSQL and MariaDB on 127.0.0.1
+	cd internal/conformance && go test -count=1 -shuffle=on -timeout 20m ./...
+
+# Other databases, or the same again: FLAGS='-crash.stores=sqlite: -crash.seed=1'.
+crash: ## kill the example KILLS=100 times during REFUNDS=4000, on SQLite and PostgreSQL; nothing may be lost
+	cd example_app && go test -count=1 -v -timeout 30m -run '^TestCrash$$' . -crash.kills=$(KILLS) -crash.refunds=$(REFUNDS) $(FLAGS)
 
 modules: # for .ci/run
 	@echo $(MODULES)

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -26,9 +28,9 @@ var (
 	unknownOrder = alipaytest.Trade{OutTradeNo: "6823789339978251", Total: 55_00}
 )
 
-// newFake returns a fake Alipay in which the orders were paid, and enters them
-// into the shop's book. What happens to them is notified to payNotifyURL.
-func newFake(payNotifyURL string, book *orderBook) *alipaytest.Alipay {
+// newFake returns a fake Alipay in which the orders were paid. What happens to
+// them is notified to payNotifyURL.
+func newFake(payNotifyURL string) *alipaytest.Alipay {
 	fake := alipaytest.New(alipaytest.Config{})
 	// Every notice comes a second after its event: as a rule after the answer.
 	fake.InjectRandomly(0, 1, alipaytest.Fault{Kind: alipaytest.NoticeLate, Delay: time.Second})
@@ -36,15 +38,23 @@ func newFake(payNotifyURL string, book *orderBook) *alipaytest.Alipay {
 		t.NotifyURL = payNotifyURL
 		fake.AddTrade(t)
 	}
-	for _, t := range paidOrders {
-		book.add(store.Trade, t.OutTradeNo, t.Total)
-	}
 	for _, p := range redPackets {
 		p.NotifyURL = payNotifyURL
 		fake.AddRedPacket(p)
-		book.add(store.Coupon, p.AuthNo, p.Amount)
 	}
 	return fake
+}
+
+// enter enters what was paid into the shop's book.
+func enter(ctx context.Context, book orderBook) error {
+	var errs []error
+	for _, t := range paidOrders {
+		errs = append(errs, book.add(ctx, store.Trade, t.OutTradeNo, t.Total))
+	}
+	for _, p := range redPackets {
+		errs = append(errs, book.add(ctx, store.Coupon, p.AuthNo, p.Amount))
+	}
+	return errors.Join(errs...)
 }
 
 // tryOut is the text for somebody who starts the shop for the first time.

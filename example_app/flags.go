@@ -18,7 +18,7 @@ import (
 
 // options are the flags as they were given.
 type options struct {
-	addr, gateway, appID, privateKey, alipayPublicKey, notifyURL, staffToken, timeout, events string
+	addr, gateway, appID, privateKey, alipayPublicKey, notifyURL, staffToken, timeout, firstCheck, store, events string
 
 	madeToken bool // the staff token is this run's own
 }
@@ -34,7 +34,9 @@ func (o *options) flags() *flag.FlagSet {
 	set.StringVar(&o.notifyURL, "notify-url", "", "public `URL` of "+notifyPath+", where refunds of red packets are notified;\nwith the fake it is this shop's own by default")
 	set.StringVar(&o.staffToken, "staff-token", "", "bearer `TOKEN` that guards the refund routes;\na random one is made and printed by default")
 	set.StringVar(&o.timeout, "timeout", "15s", "`DURATION` that one call to Alipay may take")
-	set.StringVar(&o.events, "events", "", "`FILE` that every call of a hook is appended to, as one line of JSON")
+	set.StringVar(&o.firstCheck, "first-check", "10s", "`DURATION` after which an unresolved refund is first asked about, and the quiet\ntime before it may be sent again; Alipay asks for 10s")
+	set.StringVar(&o.store, "store", "memory", "`WHERE` refunds and orders are kept: memory, which forgets when the shop stops;\nsqlite:FILE, postgres://USER:PASSWORD@HOST:5432/DATABASE?sslmode=…, or\nmysql://USER:PASSWORD@HOST:3306/DATABASE, also for MariaDB; tables are made,\nand parameters are those of the drivers pgx and go-sql-driver/mysql")
+	set.StringVar(&o.events, "events", "", "`FILE` that every call of a hook is appended to, as one line of JSON;\nwith a database the line of a refund may come twice if the shop was killed\nbefore its transaction was committed, and the row of its order never does")
 	set.VisitAll(func(f *flag.Flag) { f.Usage += "\n(environment: " + twin(f.Name) + ")" })
 	return set
 }
@@ -87,14 +89,6 @@ func (o *options) help(w io.Writer) error {
 	return err
 }
 
-func (o *options) timeoutIn(wrong problems) time.Duration {
-	timeout, err := time.ParseDuration(o.timeout)
-	if err != nil || timeout <= 0 {
-		wrong.add("timeout", "wants a duration above zero, such as 15s")
-	}
-	return timeout
-}
-
 // problems is what is wrong with the settings, a sentence by flag.
 type problems map[string]string
 
@@ -120,6 +114,7 @@ func (p problems) addConfig(err error) {
 	flags := map[string]string{
 		"App.ID": "app-id", "App.Signer": "private-key", "App.Verifier": "alipay-public-key",
 		"App.NotifyURL": "notify-url", "Gateway": "gateway", "Timeout": "timeout",
+		"FirstCheck": "first-check", "Store": "store",
 	}
 	switch {
 	case err == nil:
@@ -149,4 +144,13 @@ func (p problems) read(name, file string) string {
 		p.add(name, "the file cannot be read: "+err.Error())
 	}
 	return string(text)
+}
+
+// duration reads the value of a flag.
+func (p problems) duration(name, value string) time.Duration {
+	d, err := time.ParseDuration(value)
+	if err != nil || d <= 0 {
+		p.add(name, "wants a duration above zero, such as 15s")
+	}
+	return d
 }

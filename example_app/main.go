@@ -4,8 +4,9 @@
 //	go run ./example_app
 //
 // shop.go is what a host writes: its guard, its order totals, its hooks, and how
-// the routes are mounted. This file starts and stops it, by the flags of
-// flags.go; fake.go is what exists in the fake Alipay.
+// the routes are mounted. orders.go and database.go are its books, in memory and
+// in a database. This file starts and stops it, by the flags of flags.go; fake.go
+// is what exists in the fake Alipay.
 package main
 
 import (
@@ -26,6 +27,7 @@ import (
 	"github.com/alirefund/alirefund"
 	"github.com/alirefund/alirefund/alipaytest"
 	"github.com/alirefund/alirefund/signer"
+	"github.com/alirefund/alirefund/store"
 )
 
 func main() {
@@ -69,13 +71,19 @@ func run(ctx context.Context, args []string, env func(string) string, stdout io.
 	} else {
 		defer func() { _ = events.Close() }() // every line is on the disk already
 	}
+	ledger, orders, closeStore, err := openStore(ctx, o.store)
+	if err != nil {
+		wrong.add("store", err.Error())
+	} else {
+		defer closeStore()
+	}
 
-	shop := &shop{staffToken: o.staffToken, orders: newOrderBook(), events: events, log: log.New(stdout, "", 0)}
-	config := shop.config()
-	config.Timeout = o.timeoutIn(wrong)
+	shop := &shop{staffToken: o.staffToken, orders: orders, events: events, log: log.New(stdout, "", 0)}
+	config := shop.config(ledger)
+	config.Timeout, config.FirstCheck = wrong.duration("timeout", o.timeout), wrong.duration("first-check", o.firstCheck)
 	var fake *alipaytest.Alipay
 	if o.gateway == "" {
-		fake = newFake(base+payNotifyPath, shop.orders)
+		fake = newFake(base + payNotifyPath)
 		o.useFake(fake, base+notifyPath, &config, wrong)
 	} else {
 		o.useGateway(&config, wrong)
@@ -85,11 +93,17 @@ func run(ctx context.Context, args []string, env func(string) string, stdout io.
 	if len(wrong) > 0 {
 		return wrong
 	}
+	if fake != nil {
+		if err := enter(ctx, orders); err != nil {
+			return err
+		}
+	}
 
 	ctx, cancel := context.WithCancel(ctx)
 	var background sync.WaitGroup
 	defer background.Wait()
 	defer cancel()
+	background.Go(func() { _ = module.Run(ctx) }) // which ends with ctx and without an error
 	if fake != nil {
 		background.Go(func() { fake.Run(ctx) }) // it posts its notices to this very shop
 		shop.log.Print(tryOut(base, o.staffToken))
@@ -99,6 +113,19 @@ func run(ctx context.Context, args []string, env func(string) string, stdout io.
 	shop.log.Printf("The shop listens at %s and stops by Ctrl-C.", base)
 	// As long as a refund may take: a send, three questions, and the hooks.
 	return serve(ctx, listener, shop.routes(module), 4*config.Timeout+time.Minute)
+}
+
+// openStore returns what -store names: where the module keeps refunds, and the
+// shop its orders.
+func openStore(ctx context.Context, name string) (_ store.Store, _ orderBook, closeStore func(), err error) {
+	if name == "memory" {
+		return store.NewMemory(), newMemory(), func() {}, nil
+	}
+	d, ledger, err := openDatabase(ctx, name)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	return ledger, d, func() { _ = d.Close() }, nil
 }
 
 // listen returns the listener and the URL by which this machine reaches it.

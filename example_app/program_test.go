@@ -36,7 +36,8 @@ var allFlags = map[string]string{
 	"addr": "ALIREFUND_ADDR", "gateway": "ALIREFUND_GATEWAY", "app-id": "ALIREFUND_APP_ID",
 	"private-key": "ALIREFUND_PRIVATE_KEY", "alipay-public-key": "ALIREFUND_ALIPAY_PUBLIC_KEY",
 	"notify-url": "ALIREFUND_NOTIFY_URL", "staff-token": "ALIREFUND_STAFF_TOKEN",
-	"timeout": "ALIREFUND_TIMEOUT", "events": "ALIREFUND_EVENTS",
+	"timeout": "ALIREFUND_TIMEOUT", "first-check": "ALIREFUND_FIRST_CHECK",
+	"store": "ALIREFUND_STORE", "events": "ALIREFUND_EVENTS",
 }
 
 func TestFlagsAndTheirTwins(t *testing.T) {
@@ -110,14 +111,19 @@ func TestWrongSettings(t *testing.T) {
 		{"everything", []string{
 			"-addr", "nowhere", "-gateway", "ftp://alipay.test", "-app-id", "a b", "-private-key", filepath.Join(dir, "none"),
 			"-alipay-public-key", file(t, "key", "no key!"), "-notify-url", "http://shop.test/notify?a=b",
-			"-staff-token", "with blanks", "-timeout", "soon", "-events", dir,
+			"-staff-token", "with blanks", "-timeout", "soon", "-first-check", "later", "-store", "oracle://x", "-events", dir,
 		}, map[string]string{
 			"addr": "missing port", "gateway": "wants the form https://", "app-id": "wants the application's app_id",
 			"private-key": "no such file", "alipay-public-key": "neither PEM nor base64", "notify-url": "no query",
-			"staff-token": "letters, digits", "timeout": "above zero", "events": "directory",
+			"staff-token": "letters, digits", "timeout": "above zero", "first-check": "above zero",
+			"store": "wants memory", "events": "directory",
 		}},
 		{"no time", []string{"-timeout", "0s"}, map[string]string{"timeout": "above zero"}},
 		{"negative time", []string{"-timeout", "-1s"}, map[string]string{"timeout": "above zero"}},
+		{"no such folder", []string{"-store", "sqlite:" + filepath.Join(dir, "none", "shop.db")}, map[string]string{"store": "unable to open"}},
+		{"a file of another kind", []string{"-store", "sqlite:" + file(t, "shop.db", strings.Repeat("no database ", 100))}, map[string]string{"store": "not a database"}},
+		{"no file", []string{"-store", "sqlite:"}, map[string]string{"store": "sqlite:FILE"}},
+		{"no database server", []string{"-store", "mysql:shop"}, map[string]string{"store": "mysql://user"}},
 		{"an address in use", []string{"-addr", strings.TrimPrefix(taken, "http://")}, map[string]string{"addr": "in use"}},
 		{"an account without its gateway", right[2:], map[string]string{
 			"app-id": "without -gateway", "private-key": "without -gateway", "alipay-public-key": "without -gateway",
@@ -170,6 +176,21 @@ func TestEveryAddress(t *testing.T) {
 		t.Errorf("the address is %s", a.base)
 	}
 	a.expectEvents()
+}
+
+// A database that cannot be reached is named by nothing that has its password.
+func TestPasswordIsNotRepeated(t *testing.T) {
+	const nobody = "127.0.0.1:1"
+	for _, store := range []string{
+		"postgres://shop:pa55word@" + nobody + "/shop", "mysql://shop:pa55word@" + nobody + "/shop",
+		"postgres://shop:pa55word@[::1", "mysql://shop:pa55word@[::1", "mysql://shop:pa55word@%zz/",
+		"mysql://shop:pa55word@" + nobody + "/shop?timeout=soon", "oracle://shop:pa55word@" + nobody,
+	} {
+		err := run(soon(t), []string{"-addr", "127.0.0.1:0", "-store", store}, noEnv, &bytes.Buffer{})
+		if err == nil || !strings.Contains(err.Error(), "-store (ALIREFUND_STORE)") || strings.Contains(err.Error(), "pa55word") {
+			t.Errorf("run: %v", err)
+		}
+	}
 }
 
 // A key that was given in place of its file's name must not be printed.

@@ -4,10 +4,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"database/sql"
 	"log"
 	"net/http"
 	"strings"
-	"sync"
 
 	"github.com/gin-gonic/gin"
 
@@ -26,21 +26,36 @@ const (
 // shop is the host application: what it has anyway, and what it tells alirefund.
 type shop struct {
 	staffToken string
-	orders     *orderBook
+	orders     orderBook
 	events     *eventLog
 	log        *log.Logger
 }
 
 // config is the shop's part of the module's configuration.
-func (s *shop) config() alirefund.Config {
-	return alirefund.Config{
-		Store:              store.NewMemory(), // one process, and it forgets on restart
+func (s *shop) config(ledger store.Store) alirefund.Config {
+	c := alirefund.Config{
+		Store:              ledger,
 		OrderTotal:         s.orderTotal,
-		OnRefundSucceeded:  s.refundSucceeded,
 		OnRefundFailed:     s.refundFailed,
 		OnRefundUnresolved: s.refundUnresolved,
 		OnNotification:     s.notified,
 	}
+	// One of the two, by what the orders are kept in.
+	switch orders := s.orders.(type) {
+	case *memory:
+		c.OnRefundSucceeded = func(_ context.Context, e alirefund.RefundSucceeded) error {
+			orders.refund(e.Refund)
+			return s.refundSucceeded(e)
+		}
+	case *database:
+		c.OnRefundSucceededTx = func(ctx context.Context, tx *sql.Tx, e alirefund.RefundSucceeded) error {
+			if err := orders.refund(ctx, tx, e.Refund); err != nil {
+				return err
+			}
+			return s.refundSucceeded(e)
+		}
+	}
+	return c
 }
 
 // routes mounts the module among the shop's own routes.
@@ -58,7 +73,8 @@ func (s *shop) routes(m *alirefund.Module) http.Handler {
 	// nobody claimed; the module deals with those and hands on the rest.
 	alipay.POST("/pay-notify", m.Notifications(), s.payNotify)
 
-	r.GET("/events", s.getEvents) // what a demo shows; a real shop would guard it too
+	r.GET("/orders", s.getOrders) // what a demo shows; a real shop would guard both
+	r.GET("/events", s.getEvents)
 	return r
 }
 
@@ -83,21 +99,22 @@ func (s *shop) requireStaff(c *gin.Context) {
 
 // orderTotal tells what an order or a red packet was paid with. What the book
 // does not know is refunded all the same, up to Alipay's own limit.
-func (s *shop) orderTotal(_ context.Context, o alirefund.Order) (money.Amount, bool, error) {
+func (s *shop) orderTotal(ctx context.Context, o alirefund.Order) (money.Amount, bool, error) {
 	number := o.OutTradeNo
 	if o.Kind == store.Coupon {
 		number = o.AuthNo
 	}
-	total, known := s.orders.total(o.Kind, number)
-	return total, known, nil
+	return s.orders.total(ctx, o.Kind, number)
 }
 
 // The hooks. A hook that fails, or whose success could not be recorded, is
 // called again; so it does its work once by Refund.ID, and then says so.
 
-func (s *shop) refundSucceeded(_ context.Context, e alirefund.RefundSucceeded) error {
-	refunded, total := s.orders.refund(e.Refund)
-	s.log.Printf("%s %s: %s of %s is refunded now", e.Refund.Kind, e.Refund.Order(), refunded, total)
+// refundSucceeded is the last of what the hook of a success does. In a
+// transaction the row is taken back if the process dies before the commit, and
+// the line is not: the next process books the row, and writes the line again.
+func (s *shop) refundSucceeded(e alirefund.RefundSucceeded) error {
+	s.log.Printf("%s %s: %s is refunded", e.Refund.Kind, e.Refund.Order(), e.Refund.Amount)
 	return s.events.add(refundEvent(store.RefundSucceeded, e.Refund))
 }
 
@@ -133,62 +150,16 @@ func (s *shop) payNotify(c *gin.Context) {
 	c.String(http.StatusOK, "success")
 }
 
+// getOrders lists the orders and what was refunded of them.
+func (s *shop) getOrders(c *gin.Context) {
+	orders, err := s.orders.list(c.Request.Context())
+	if err != nil {
+		s.log.Printf("the orders cannot be read: %v", err)
+		c.Status(http.StatusInternalServerError)
+		return
+	}
+	c.JSON(http.StatusOK, orders)
+}
+
 // getEvents lists the calls of the hooks, the oldest first.
 func (s *shop) getEvents(c *gin.Context) { c.JSON(http.StatusOK, s.events.list()) }
-
-// orderBook is the shop's own record of what was sold and given back, in place
-// of a database.
-type orderBook struct {
-	mu     sync.Mutex
-	orders map[orderKey]*order
-}
-
-type orderKey struct {
-	kind   store.Kind
-	number string // out_trade_no of a trade, auth_no of a red packet
-}
-
-type order struct {
-	total   money.Amount // 0: unknown
-	refunds map[string]money.Amount
-}
-
-func newOrderBook() *orderBook { return &orderBook{orders: map[orderKey]*order{}} }
-
-func (b *orderBook) add(kind store.Kind, number string, total money.Amount) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.orders[orderKey{kind, number}] = &order{total: total, refunds: map[string]money.Amount{}}
-}
-
-func (b *orderBook) total(kind store.Kind, number string) (total money.Amount, known bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	o := b.orders[orderKey{kind, number}]
-	if o == nil || o.total == 0 {
-		return 0, false
-	}
-	return o.total, true
-}
-
-// refund books a refund, once however often it is told, and returns what the
-// order has been refunded in all, of which total. An order that was not known
-// is from now on, without its total.
-func (b *orderBook) refund(r store.Refund) (refunded money.Amount, total string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	key := orderKey{r.Kind, r.Order()}
-	o := b.orders[key]
-	if o == nil {
-		o = &order{refunds: map[string]money.Amount{}}
-		b.orders[key] = o
-	}
-	o.refunds[r.ID] = r.Amount
-	for _, amount := range o.refunds {
-		refunded += amount
-	}
-	if o.total == 0 {
-		return refunded, "an unknown total"
-	}
-	return refunded, o.total.String()
-}

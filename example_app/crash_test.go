@@ -1,0 +1,328 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/alirefund/alirefund/alipaytest"
+	"github.com/alirefund/alirefund/store"
+)
+
+var (
+	crashKills   = flag.Int("crash.kills", 0, "how often TestCrash kills the shop; 0 leaves the test out")
+	crashRefunds = flag.Int("crash.refunds", 2000, "how many refunds TestCrash asks for")
+	crashSeed    = flag.Uint64("crash.seed", 0, "makes TestCrash's plan; 0 takes a fresh one")
+	crashStores  = flag.String("crash.stores", "sqlite: postgres://postgres@127.0.0.1:5432/test?sslmode=disable",
+		"the databases of TestCrash, as -store has them: on a server it makes a schema, or database, of its own")
+)
+
+// The shop, as a process of its own on a database, is killed at random moments
+// while clients refund, Alipay makes mistakes and notices come in. Afterwards
+// what really happened, the ledger, the shop's rows and what its hooks were told
+// agree to the fen.
+func TestCrash(t *testing.T) {
+	if *crashKills == 0 {
+		t.Log("left out: make crash runs it")
+		return
+	}
+	seed := *crashSeed
+	if seed == 0 {
+		seed = rand.Uint64()
+	}
+	binary := filepath.Join(t.TempDir(), "shop")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for where := range strings.FieldsSeq(*crashStores) {
+		name, _, _ := strings.Cut(where, ":")
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			began := time.Now()
+			c := newCrash(t, binary, seed)
+			c.prepare(where)
+			c.play()
+			c.settle()
+			c.judge(name, began)
+		})
+	}
+}
+
+// crash is one run of the test.
+type crash struct {
+	*testing.T
+	rand *rand.Rand // the plan's and the killer's, for nobody else at the same time
+	seed uint64
+	plan plan
+	fake *alipaytest.Alipay
+	// start's: the program, and where it keeps what
+	binary, base, dir, store string
+	flags                    []string
+	process                  *exec.Cmd
+
+	called        chan struct{} // something by each call to Alipay
+	client        http.Client
+	kills         int
+	cut, repeated atomic.Int64 // requests that were cut off; that were repeated
+	consoled      map[refundKey]bool
+}
+
+const (
+	crashTimeout    = time.Second // of one call to Alipay
+	crashFirstCheck = time.Second
+	// crashPace is what a second is to the fake: its notices come again, after
+	// four minutes and more, while the test lasts.
+	crashPace = time.Minute
+)
+
+// crashFaults befall a third of the refunds, some of the queries and half of the
+// notices. Of a notice's faults one is missing, that which leaves out every
+// number: such a notice is a refund of its own.
+var crashFaults = []alipaytest.Fault{
+	{Kind: alipaytest.LostAnswer},
+	{Kind: alipaytest.LostRequest},
+	{Kind: alipaytest.LateRequest},
+	{Kind: alipaytest.SystemErrorBefore},
+	{Kind: alipaytest.SystemErrorAfter},
+	{Kind: alipaytest.WrongSignature},
+	{Kind: alipaytest.NoSignature},
+	{Kind: alipaytest.Slow, Delay: crashTimeout * 3 / 2},
+	{Kind: alipaytest.LooseTypes},
+	{Kind: alipaytest.GatewayError},
+	{Kind: alipaytest.HTTP500},
+	{Kind: alipaytest.Refusal, SubCode: "ACQ.SELLER_BALANCE_NOT_ENOUGH", Method: "alipay.trade.refund"},
+
+	{Kind: alipaytest.LostAnswer, Method: "alipay.trade.fastpay.refund.query"},
+	{Kind: alipaytest.SystemErrorBefore, Method: "alipay.trade.fastpay.refund.query"},
+	{Kind: alipaytest.NoSignature, Method: "alipay.trade.fastpay.refund.query"},
+	{Kind: alipaytest.LostAnswer, Method: "alipay.fund.coupon.operation.query"},
+	{Kind: alipaytest.SystemErrorBefore, Method: "alipay.fund.coupon.operation.query"},
+	{Kind: alipaytest.HTTP500, Method: "alipay.fund.coupon.operation.query"},
+
+	{Kind: alipaytest.NoticeTwice},
+	{Kind: alipaytest.NoticeTwiceNewID},
+	{Kind: alipaytest.NoticeLate, Delay: 2 * time.Minute},
+	{Kind: alipaytest.NoticeOutOfOrder},
+	{Kind: alipaytest.NoticeEarly},
+	{Kind: alipaytest.NoticeGBK},
+	{Kind: alipaytest.NoticeForeign},
+}
+
+func newCrash(t *testing.T, binary string, seed uint64) *crash {
+	c := &crash{
+		T: t, seed: seed, rand: rand.New(rand.NewPCG(seed, 1)), fake: alipaytest.New(alipaytest.Config{}),
+		binary: binary, base: "http://" + freeAddress(t), dir: t.TempDir(),
+		called: make(chan struct{}, 1000), client: http.Client{Timeout: time.Minute}, consoled: map[refundKey]bool{},
+	}
+	c.fake.InjectRandomly(seed, 0.5, crashFaults...)
+	gateway := listenAndServe(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case c.called <- struct{}{}:
+		default: // the killer is late, or has done
+		}
+		c.fake.ServeHTTP(w, r)
+	}))
+	c.flags = []string{
+		"-addr", strings.TrimPrefix(c.base, "http://"), "-gateway", gateway + "/gateway.do", "-app-id", c.fake.AppID(),
+		"-private-key", file(t, "app.pem", c.fake.AppPrivateKey()), "-alipay-public-key", file(t, "alipay.txt", c.fake.AlipayPublicKey()),
+		"-notify-url", c.base + notifyPath, "-staff-token", testToken, "-events", filepath.Join(c.dir, "events.jsonl"),
+		"-timeout", crashTimeout.String(), "-first-check", crashFirstCheck.String(),
+	}
+	return c
+}
+
+// freeAddress is one that no outgoing connection takes while the shop is down.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	for range 100 {
+		listener, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 20000+rand.N(10000)))
+		if err == nil {
+			defer listener.Close()
+			return listener.Addr().String()
+		}
+	}
+	t.Fatal("there is no free port")
+	return ""
+}
+
+// play lets everybody do their part until each refund was answered for good and
+// the shop was killed often enough.
+func (c *crash) play() {
+	background, stop := context.WithCancel(c.Context())
+	var running, clients sync.WaitGroup
+	defer running.Wait()
+	defer stop()
+	c.start()
+
+	for range 4 {
+		running.Go(func() { c.fake.Run(background) })
+	}
+	running.Go(func() { c.passTime(background) })
+	running.Go(func() { c.console(background) })
+
+	todo := make(chan *wish, len(c.plan.wishes))
+	clients.Add(len(c.plan.wishes))
+	for _, w := range c.plan.wishes {
+		todo <- w
+	}
+	for range 16 {
+		running.Go(func() {
+			for {
+				select {
+				case <-background.Done():
+					return
+				case w := <-todo:
+					if c.ask(w) {
+						clients.Done()
+						continue
+					}
+					c.repeated.Add(1)
+					time.AfterFunc(time.Second+rand.N(time.Second), func() { todo <- w })
+				}
+			}
+		})
+	}
+	c.killOften()
+	answered := make(chan struct{})
+	go func() { clients.Wait(); close(answered) }()
+	select {
+	case <-answered:
+	case <-time.After(3 * time.Minute): // judge says which are not
+	}
+}
+
+// ask asks for a refund, and tells whether that was answered for good.
+func (c *crash) ask(w *wish) bool {
+	r, err := http.NewRequestWithContext(c.Context(), http.MethodPost, c.base+w.path, strings.NewReader(w.body))
+	if err != nil {
+		c.Error(err)
+		return true
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Authorization", "Bearer "+testToken)
+	answer, err := c.client.Do(r)
+	var body []byte
+	if err == nil {
+		body, err = io.ReadAll(answer.Body)
+		answer.Body.Close()
+	}
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		<-time.After(50 * time.Millisecond) // until it listens again
+		return false
+	}
+	if err != nil {
+		c.cut.Add(1)
+		return false
+	}
+	switch answer.StatusCode {
+	case http.StatusAccepted, http.StatusServiceUnavailable:
+		return false
+	case http.StatusOK, http.StatusUnprocessableEntity:
+	default:
+		c.Errorf("%s: %d %s", w.body, answer.StatusCode, body)
+	}
+	var problem struct{ Code string }
+	if err := json.Unmarshal(body, &problem); err != nil || problem.Code == "invalid_fields" {
+		c.Errorf("%s: %s", w.body, body)
+	}
+	w.status, w.code = answer.StatusCode, problem.Code
+	return true
+}
+
+// passTime lets an hour pass for the fake in a minute.
+func (c *crash) passTime(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			c.fake.Advance(crashPace)
+		}
+	}
+}
+
+// console refunds, as people do at Alipay's console, what only a notice tells of.
+func (c *crash) console(ctx context.Context) {
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for _, order := range c.plan.console {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			c.consoled[refundKey{orderKey{store.Trade, order}, c.fake.RefundAtConsole(order, 1_00)}] = true
+		}
+	}
+}
+
+// killOften kills the shop, each time after a random number of calls to Alipay,
+// or two seconds if there is little to do, and a moment more.
+func (c *crash) killOften() {
+	for mean := max(2, len(c.plan.wishes) / *crashKills); c.kills < *crashKills; c.kills++ {
+		patience := time.After(2 * time.Second)
+		for n := c.rand.IntN(2 * mean); n >= 0; n-- {
+			select {
+			case <-c.called:
+			case <-patience:
+				n = 0
+			}
+		}
+		<-time.After(time.Duration(c.rand.Int64N(int64(30 * time.Millisecond))))
+		if err := c.process.Process.Kill(); err != nil {
+			c.Fatal(err)
+		}
+		_ = c.process.Wait()
+		if end := c.process.ProcessState; end.ExitCode() != -1 {
+			c.Fatalf("the shop ended by itself: %v", end)
+		}
+		c.start()
+	}
+}
+
+// start runs the shop until it is killed.
+func (c *crash) start() {
+	c.Helper()
+	log, err := os.OpenFile(filepath.Join(c.dir, "shop.log"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		c.Fatal(err)
+	}
+	defer log.Close() // the process has its own
+	p := exec.CommandContext(c.Context(), c.binary, append(c.flags, "-store", c.store)...)
+	p.Stderr = log
+	out, err := p.StdoutPipe()
+	if err != nil {
+		c.Fatal(err)
+	}
+	if err := p.Start(); err != nil {
+		c.Fatal(err)
+	}
+	c.process = p
+	startUp(c.T, out)
+}
+
+// end stops the shop as an operator does.
+func (c *crash) end() {
+	if err := c.process.Process.Signal(syscall.SIGTERM); err != nil {
+		c.Error(err)
+	}
+	if err := c.process.Wait(); err != nil {
+		c.Errorf("it did not stop cleanly: %v", err)
+	}
+}
