@@ -76,9 +76,9 @@ func (m *Module) work(ctx context.Context, r store.Refund) {
 		// Recorded, and never sent: whoever asked for it was told nothing, or to
 		// repeat it. To send it now, unasked, could surprise them.
 		r, _ = m.settle(ctx, r, claim, store.Settlement{
-			Source: store.ByAnswer, Attempt: r.Attempts, Finding: store.NotSent, Message: "recorded, and never sent",
+			Source: store.ByAnswer, Finding: store.NotSent, Message: "recorded, and never sent",
 		})
-	case r.State == store.Pending && r.Attempts > 0:
+	case r.State == store.Pending && r.Attempts > 0 && !now.Before(r.AskAt):
 		r = m.pursue(ctx, r, claim)
 	}
 	if reason := m.overdue(r, now); reason != "" && r.Attention == "" {

@@ -126,6 +126,9 @@ type Refund struct {
 
 	// Asks counts the questions since the last send.
 	Asks int `json:"asks,omitempty"`
+	// AskAt is when a pending refund is to be asked about, once no send is under
+	// way; zero, or in the past, is at once.
+	AskAt time.Time `json:"ask_at,omitzero"`
 	// Next is when somebody has to work on it again; zero if nothing is left to do.
 	Next time.Time `json:"next_at,omitzero"`
 	// Lease is the send that is under way.

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"crypto/rand"
 	mathrand "math/rand/v2"
 	"slices"
@@ -126,7 +127,10 @@ func (r *Refund) apply(s Settlement, now time.Time) (changed bool) {
 	if due := r.Due(); s.Claim.Token != "" && len(due) > 0 {
 		r.claim(due[0], s.Claim, now)
 	}
-	r.plan(now, s.Again)
+	if r.AskAt = (time.Time{}); r.State == Pending {
+		r.AskAt = now.Add(cmp.Or(s.Again, firstAgain))
+	}
+	r.plan(now)
 	return r.State != before
 }
 
@@ -205,9 +209,9 @@ func (r *Refund) BeginSend(p Permission, last, now time.Time) Attempt {
 	r.Unanswered = append(r.Unanswered, r.Attempts)
 	r.Refused = false // a new send: an older refusal no longer speaks for it
 	r.Lease = Lease{Token: rand.Text(), Until: now.Add(p.Lease)}
-	r.SentAt, r.UpdatedAt = now, now
+	r.SentAt, r.UpdatedAt, r.AskAt = now, now, r.Lease.Until
 	r.Log(Entry{At: now, What: "send", Number: r.Attempts})
-	r.plan(now, 0)
+	r.plan(now)
 	return Attempt{Number: r.Attempts, Token: r.Lease.Token}
 }
 
@@ -220,7 +224,7 @@ func (r *Refund) Reopen(asked Refund, now time.Time) {
 	r.Deliveries = slices.DeleteFunc(r.Deliveries, func(d Delivery) bool { return d.Event != RefundSucceeded })
 	r.UpdatedAt = now
 	r.Log(Entry{At: now, What: "reopened", Actor: asked.Actor})
-	r.plan(now, 0)
+	r.plan(now)
 }
 
 // CanReopen tells whether the refund failed in a way that lets the same number
@@ -255,7 +259,7 @@ func Admit(found *Refund, asked Refund, reserved money.Amount, limit Limit, now 
 		asked = asked.Clone()
 		asked.CreatedAt, asked.UpdatedAt = now, now
 		asked.Log(Entry{At: now, What: "created", Actor: asked.Actor, Detail: string(asked.Origin)})
-		asked.plan(now, 0)
+		asked.plan(now)
 		return asked, Opened{How: Created}, true
 	}
 	r := found.Clone()
@@ -287,7 +291,7 @@ func (r *Refund) BeginDelivery(event Event, lease time.Duration, now time.Time) 
 	}
 	taken := Lease{Token: rand.Text(), Until: now.Add(lease)}
 	r.claim(event, taken, now)
-	r.plan(now, 0)
+	r.plan(now)
 	return taken.Token, false
 }
 
@@ -320,7 +324,7 @@ func (r *Refund) EndDelivery(event Event, token string, done bool, reason string
 	r.setDelivery(d)
 	r.UpdatedAt = now
 	r.Log(Entry{At: now, What: what, Detail: string(event)})
-	r.plan(now, 0)
+	r.plan(now)
 	return true
 }
 
@@ -335,7 +339,7 @@ func (r *Refund) Redeliver(event Event, actor string, now time.Time) bool {
 	r.setDelivery(d)
 	r.UpdatedAt = now
 	r.Log(Entry{At: now, What: "redeliver", Detail: string(event), Actor: actor})
-	r.plan(now, 0)
+	r.plan(now)
 	return true
 }
 
@@ -351,15 +355,12 @@ const (
 // plan sets Next: when an unresolved refund is to be asked about, or an
 // undelivered event to be delivered, whichever comes first. A lease that runs
 // out counts too, for its owner may have died.
-func (r *Refund) plan(now time.Time, again time.Duration) {
+func (r *Refund) plan(now time.Time) {
 	var next time.Time
 	earliest := func(t time.Time) {
 		if next.IsZero() || t.Before(next) {
 			next = t
 		}
-	}
-	if again <= 0 {
-		again = firstAgain
 	}
 	switch {
 	case r.State != Pending:
@@ -368,7 +369,7 @@ func (r *Refund) plan(now time.Time, again time.Duration) {
 	case r.Unsent():
 		earliest(r.UpdatedAt.Add(orphaned))
 	default:
-		earliest(now.Add(again))
+		earliest(r.AskAt)
 	}
 	for _, event := range r.Due() {
 		switch d := r.delivery(event); {

@@ -415,3 +415,28 @@ func TestAdmitNeverExceeds(t *testing.T) {
 		}
 	}
 }
+
+// A delivery that fails, or is made again, moves no question forward.
+func TestDeliveriesLeaveTheNextQuestionAlone(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	r := store.Refund{State: store.Pending}
+	send := r.BeginSend(store.Permission{Lease: time.Minute}, time.Time{}, now)
+	r, _ = r.Apply(store.Settlement{
+		Source: store.ByAnswer, Attempt: send.Number, Token: send.Token, Attention: "look", Again: time.Hour,
+	}, now)
+	if !r.Next.Equal(now) || !r.AskAt.Equal(now.Add(time.Hour)) {
+		t.Fatalf("next %v, question %v", r.Next, r.AskAt)
+	}
+	token, _ := r.BeginDelivery(store.RefundUnresolved, time.Minute, now)
+	if want := now.Add(time.Minute); !r.Next.Equal(want) { // when whoever delivers has died
+		t.Errorf("while it is delivered, next is %v", r.Next)
+	}
+	r.EndDelivery(store.RefundUnresolved, token, true, "", now.Add(time.Second))
+	if !r.Next.Equal(now.Add(time.Hour)) {
+		t.Errorf("after it was delivered, next is %v", r.Next)
+	}
+	r.Redeliver(store.RefundUnresolved, "ann", now.Add(2*time.Second))
+	if !r.Next.Equal(now.Add(2*time.Second)) || !r.AskAt.Equal(now.Add(time.Hour)) {
+		t.Errorf("delivered again: next %v, question %v", r.Next, r.AskAt)
+	}
+}
