@@ -3,6 +3,7 @@
 MODULES   := . example_app
 BENCHTIME ?= 1s
 FUZZTIME  ?= 30s
+SEED      ?= 0
 KILLS     ?= 100
 REFUNDS   ?= 4000
 
@@ -14,7 +15,7 @@ export GOWORK := off
 # in-modules COMMAND: run it in each module's folder, and stop at the first failure.
 in-modules = @set -e; for m in $(MODULES); do echo "== $$m: $(1)"; (cd "$$m" && $(1)); done
 
-.PHONY: help test race lint bench fuzz conformance crash modules
+.PHONY: help test race lint bench fuzz chaos conformance crash modules
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +42,9 @@ fuzz: ## every fuzz target, FUZZTIME=30s each
 	  while read -r package name; do \
 	    echo "== $$package: $$name"; go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$package"; \
 	  done; done
+
+chaos: ## everything at random, by a fresh seed, which it prints (SEED=0)
+	go test -count=1 -v -run '^TestChaos$$' . -chaos.seed=$(SEED)
 
 conformance: ## the stores on real servers: SQLite, PostgreSQL and MariaDB on 127.0.0.1
 	cd internal/conformance && go test -count=1 -shuffle=on -timeout 20m ./...
