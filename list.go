@@ -94,11 +94,11 @@ func listFilter(query url.Values) (store.Filter, error) {
 				refuse(name, "boolean", "must be true or false", "必须是true或false")
 			}
 		case name == "from":
-			if f.From, err = time.Parse(time.RFC3339, value); err != nil {
+			if f.From, err = parseTime(value); err != nil {
 				refuse(name, "datetime", "must be a time such as 2026-11-22T10:00:00+08:00", "必须是时间，例如2026-11-22T10:00:00+08:00")
 			}
 		case name == "until":
-			if f.Until, err = time.Parse(time.RFC3339, value); err != nil {
+			if f.Until, err = parseTime(value); err != nil {
 				refuse(name, "datetime", "must be a time such as 2026-11-22T10:00:00+08:00", "必须是时间，例如2026-11-22T10:00:00+08:00")
 			}
 		case name == "limit":
@@ -118,6 +118,11 @@ func listFilter(query url.Values) (store.Filter, error) {
 		return f, wrong
 	}
 	return f, nil
+}
+
+// parseTime reads a time of a query, in which a + that nobody escaped is a blank.
+func parseTime(text string) (time.Time, error) {
+	return time.Parse(time.RFC3339, strings.ReplaceAll(text, " ", "+"))
 }
 
 func encodeCursor(c store.Cursor) string {

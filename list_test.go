@@ -73,9 +73,10 @@ func inListRefunds(t *testing.T) {
 		"from=" + at(time.Minute):  "R2 R3 C1",
 		"until=" + at(time.Minute): "R1",
 		"from=" + at(1) + "&until=" + at(3*time.Minute): "R1 R2 R3",
-		"limit=2":                  "R1 R2",
-		"state=failed&kind=coupon": "",
-		"out_trade_no=nobody":      "",
+		"from=2000-01-01T08:01:00+08:00":                "R2 R3 C1", // a + that nobody escaped
+		"limit=2":                                       "R1 R2",
+		"state=failed&kind=coupon":                      "",
+		"out_trade_no=nobody":                           "",
 	} {
 		if r := s.list(query); r.status != 200 || r.listed() != want {
 			t.Errorf("%s: %d %q, want %q", query, r.status, r.listed(), want)
