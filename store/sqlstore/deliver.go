@@ -45,7 +45,7 @@ func (s *Store) DeliverTx(ctx context.Context, id string, event store.Event, hoo
 		}
 		if failed = hook(ctx, tx, told); failed == nil {
 			switch err := tx.Commit(); {
-			case s.transient(err):
+			case is(err, s.dialect.again): // and not taken: that is of the host's tables
 				return false, err
 			case err != nil:
 				failed = fmt.Errorf("sqlstore: deliver: commit: %w", err)

@@ -40,6 +40,7 @@ type dialect struct {
 	lock                    string // follows begin; returns 1 once nobody else migrates
 
 	again   []string // a repetition may heal it
+	taken   []string // there is a row of that key: in our tables another's, who came first
 	missing []string // there is no such table
 	done    []string // of a migration's statement: an interrupted one did it
 }
@@ -49,7 +50,8 @@ var dialects = map[Dialect]dialect{
 		text: "TEXT", doc: "TEXT", partial: true, quote: `"`, small: " WITHOUT ROWID",
 		ensure: "ON CONFLICT (id) DO NOTHING",
 		begin:  "BEGIN IMMEDIATE", lock: "SELECT 1", commit: "COMMIT", rollback: "ROLLBACK",
-		again:   []string{"database is locked", "database table is locked", "SQLITE_BUSY", "SQLITE_LOCKED", "UNIQUE constraint failed"},
+		again:   []string{"database is locked", "database table is locked", "SQLITE_BUSY", "SQLITE_LOCKED"},
+		taken:   []string{"UNIQUE constraint failed"},
 		missing: []string{"no such table"},
 	},
 	PostgreSQL: {
@@ -57,8 +59,9 @@ var dialects = map[Dialect]dialect{
 		ensure: "ON CONFLICT (id) DO NOTHING", skipLocked: " FOR UPDATE SKIP LOCKED",
 		begin: "BEGIN ISOLATION LEVEL READ COMMITTED", commit: "COMMIT", rollback: "ROLLBACK",
 		lock: "SELECT 1 WHERE pg_advisory_xact_lock({lock})::text = ''",
-		// Serialization failure, deadlock, lock not available, unique violation.
-		again:   []string{"40001", "40P01", "55P03", "23505"},
+		// Serialization failure, deadlock, lock not available.
+		again:   []string{"40001", "40P01", "55P03"},
+		taken:   []string{"23505"},
 		missing: []string{"42P01", "3F000"},
 	},
 	MySQL: {
@@ -67,8 +70,9 @@ var dialects = map[Dialect]dialect{
 		// The creation of a table is no transaction here.
 		begin: "DO 0", commit: "DO RELEASE_LOCK('alirefund {lock}')", rollback: "DO RELEASE_LOCK('alirefund {lock}')",
 		lock: "SELECT GET_LOCK('alirefund {lock}', 1)",
-		// Deadlock, lock wait timeout, changed since last read, duplicate key.
-		again:   []string{"Error 1213", "Error 1205", "Error 1020", "Error 1062"},
+		// Deadlock, lock wait timeout, changed since last read.
+		again:   []string{"Error 1213", "Error 1205", "Error 1020"},
+		taken:   []string{"Error 1062"},
 		missing: []string{"Error 1146", "Error 1049"},
 		done:    []string{"Error 1061"}, // the index is there
 	},
@@ -83,8 +87,10 @@ func is(err error, signs []string) bool {
 	return err != nil && slices.ContainsFunc(signs, func(sign string) bool { return strings.Contains(err.Error(), sign) })
 }
 
-func (t *tables) transient(err error) bool { return is(err, t.dialect.again) }
-func (t *tables) missing(err error) bool   { return is(err, t.dialect.missing) }
+func (t *tables) transient(err error) bool {
+	return is(err, t.dialect.again) || is(err, t.dialect.taken)
+}
+func (t *tables) missing(err error) bool { return is(err, t.dialect.missing) }
 
 // tables is where they are, and how that is said.
 type tables struct {

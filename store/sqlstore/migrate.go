@@ -19,12 +19,14 @@ func Migrate(ctx context.Context, db *sql.DB, dialect Dialect, options ...Option
 	if err != nil {
 		return err
 	}
-	conn, err := db.Conn(ctx) // the lock is this connection's
-	if err != nil {
-		return t.retry(ctx, "migrate", func() error { return err })
-	}
-	defer conn.Close() //nolint:errcheck // it goes back to the pool
-	err = t.retry(ctx, "migrate", func() error { return t.migrate(ctx, conn) })
+	err = t.retry(ctx, "migrate", func() error {
+		conn, err := db.Conn(ctx) // the lock is this connection's
+		if err != nil {
+			return err
+		}
+		defer conn.Close() //nolint:errcheck // it goes back to the pool
+		return t.migrate(ctx, conn)
+	})
 	if errors.Is(err, ErrNewer) {
 		return ErrNewer
 	}
