@@ -1,6 +1,7 @@
 package alirefund
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -35,7 +36,7 @@ func (m *Module) Run(ctx context.Context) error {
 	var working sync.WaitGroup
 	defer working.Wait()
 	room := make(chan struct{}, inFlight)
-	pruned := time.Now()
+	var pruned time.Time
 	for {
 		if ctx.Err() != nil {
 			return nil // being stopped is how it ends
@@ -51,11 +52,13 @@ func (m *Module) Run(ctx context.Context) error {
 				m.work(ctx, r)
 			})
 		}
+		more := false
 		if time.Since(pruned) > pruneEvery {
-			pruned = time.Now()
-			m.prune(ctx)
+			if more = m.prune(ctx); !more {
+				pruned = time.Now()
+			}
 		}
-		if len(due) > 0 {
+		if len(due) > 0 || more {
 			continue
 		}
 		select {
@@ -115,10 +118,10 @@ func (m *Module) overdue(r store.Refund, now time.Time) string {
 	since := r.SettledAt
 	if r.State == store.Pending {
 		since = r.CreatedAt
-		for _, entry := range r.History {
-			if entry.What == "reopened" {
-				since = entry.At
-			}
+	}
+	for _, entry := range r.History {
+		if entry.What == "reopened" && r.State == store.Pending || entry.What == "redeliver" {
+			since = entry.At
 		}
 	}
 	if now.Sub(since) <= m.config.AttentionAfter {
@@ -128,17 +131,19 @@ func (m *Module) overdue(r store.Refund, now time.Time) string {
 		return "unresolved for " + m.config.AttentionAfter.String() + "; the asking goes on"
 	}
 	for _, d := range r.Deliveries {
-		if !d.Done && d.Error != "" {
-			return string(d.Event) + " could not be delivered for " + m.config.AttentionAfter.String() + ": " + d.Error
+		if !d.Done && d.Tries > 0 {
+			return string(d.Event) + " could not be delivered for " + m.config.AttentionAfter.String() + ": " + cmp.Or(d.Error, "its hook has not returned")
 		}
 	}
 	return ""
 }
 
-func (m *Module) prune(ctx context.Context) {
+// prune forgets some of what may be forgotten, and tells whether there was any,
+// so that much of it holds nobody up.
+func (m *Module) prune(ctx context.Context) bool {
 	pruner, ok := m.config.Store.(store.Pruner)
 	if !ok {
-		return
+		return false
 	}
 	before := func(keep time.Duration) (t time.Time) {
 		if keep > 0 {
@@ -146,15 +151,11 @@ func (m *Module) prune(ctx context.Context) {
 		}
 		return t
 	}
-	for {
-		n, err := pruner.Prune(ctx, m.config.App.ID, before(m.config.KeepAnswers), before(m.config.KeepRefunds))
-		if err != nil {
-			m.log.WarnContext(ctx, "old records could not be removed", "error", err)
-		}
-		if err != nil || n == 0 {
-			return
-		}
+	n, err := pruner.Prune(ctx, m.config.App.ID, before(m.config.KeepAnswers), before(m.config.KeepRefunds))
+	if err != nil && ctx.Err() == nil {
+		m.log.WarnContext(ctx, "old records could not be removed", "error", err)
 	}
+	return err == nil && n > 0
 }
 
 // Replay delivers the main event of each settled refund that f selects once

@@ -123,7 +123,7 @@ func (r *Refund) apply(s Settlement, now time.Time) (changed bool) {
 	if s.Attention != "" && (r.State == Pending || s.Source == "" && len(r.Due()) > 0) {
 		r.Attention = s.Attention
 	}
-	r.Log(Entry{At: now, What: string(s.Source), Detail: s.detail(), Number: s.Attempt, Actor: s.Actor})
+	r.Log(Entry{At: now, What: cmp.Or(string(s.Source), "attention"), Detail: s.detail(), Number: s.Attempt, Actor: s.Actor})
 	if due := r.Due(); s.Claim.Token != "" && len(due) > 0 {
 		r.claim(due[0], s.Claim, now)
 	}
