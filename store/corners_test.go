@@ -29,6 +29,45 @@ func TestAttentionEndsWithTheRefund(t *testing.T) {
 	}
 }
 
+// What a person called a success while two sends were unanswered is not undone by
+// the refusal of the second: the first may be why.
+func TestAPersonEndsNoSend(t *testing.T) {
+	r, now := refund("order", "number"), time.Unix(1e9, 0)
+	r.BeginSend(store.Permission{Lease: walkLease}, time.Time{}, now)
+	now = now.Add(2 * walkLease)
+	attempt := r.BeginSend(store.Permission{Attempts: 1, Lease: walkLease}, time.Time{}, now)
+	if attempt.Number != 2 {
+		t.Fatalf("%+v", attempt)
+	}
+	r, _ = r.Apply(store.Settlement{Source: store.ByPerson, Finding: store.Success, Actor: "boss", Reason: "seen"}, now)
+	r, _ = r.Apply(store.Settlement{Source: store.ByAnswer, Attempt: 2, Token: attempt.Token, Finding: store.Refusal}, now)
+	if r.State != store.Succeeded || r.Source != store.ByPerson {
+		t.Errorf("it is %s by %s", r.State, r.Source)
+	}
+	// Once no send is unanswered, a signed refusal corrects a person.
+	r.Unanswered = nil
+	if r, _ = r.Apply(store.Settlement{Source: store.ByAnswer, Attempt: 2, Finding: store.Refusal}, now); r.State != store.Failed {
+		t.Errorf("nothing is unanswered: it is %s", r.State)
+	}
+}
+
+// Questions are counted from the last send on: so soon after it the next one is.
+func TestAsksCountFromTheLastSend(t *testing.T) {
+	r, now := refund("order", "number"), time.Unix(1e9, 0)
+	for sent := range 3 {
+		if attempt := r.BeginSend(store.Permission{Attempts: sent, Lease: walkLease}, time.Time{}, now); attempt.Token == "" || r.Asks != 0 {
+			t.Errorf("send %d: %+v, after %d questions", sent+1, attempt, r.Asks)
+		}
+		now = now.Add(2 * walkLease)
+		for range 2 {
+			r, _ = r.Apply(store.Settlement{Source: store.ByQuery, Attempt: sent + 1, Finding: store.NotFound}, now)
+		}
+		if r.Asks != 2 {
+			t.Errorf("%d questions after send %d", r.Asks, sent+1)
+		}
+	}
+}
+
 // A question that could not be sent is no send that was not made.
 func TestUnsentQuestionIsNoUnsentRefund(t *testing.T) {
 	r, now := refund("order", "number"), time.Unix(1e9, 0)

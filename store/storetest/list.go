@@ -29,6 +29,17 @@ func list(t *testing.T, s store.Store, f store.Filter, want ...string) {
 func tick() { time.Sleep(2 * time.Millisecond) }
 
 var listTests = []test{
+	{"by state, of which nothing is left to do as well", func(t *testing.T, s store.Store) {
+		told(t, s, "told")
+		tick()
+		succeed(t, s, mustOpen(t, s, trade("order", "untold"), unlimited, store.Created).ID)
+		tick()
+		r := mustOpen(t, s, trade("order", "not sent"), unlimited, store.Created)
+		mustSettle(t, s, r.ID, store.Settlement{Source: store.ByAnswer, Finding: store.NotSent})
+		list(t, s, store.Filter{App: "app", State: store.Succeeded}, "told", "untold")
+		list(t, s, store.Filter{App: "app", State: store.Failed}, "not sent")
+		list(t, s, store.Filter{App: "app", Undelivered: true}, "untold")
+	}},
 	{"by any number, and any of them together", func(t *testing.T, s store.Store) {
 		for _, number := range []string{"3", "1", "2"} {
 			r := trade("order", number)

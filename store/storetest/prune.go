@@ -82,6 +82,15 @@ var prunerTests = []test{
 			same(t, "Get", mustGet(t, s, r.ID), r)
 		}
 	})},
+	{"by when they were settled, not last told", pruner(func(t *testing.T, s store.Store, p store.Pruner) {
+		r := told(t, s, "told")
+		between := mustGet(t, s, r.ID).SettledAt.Add(short / 2)
+		outlast()
+		redeliver(t, s, r.ID, success, true)
+		delivered(t, s, r.ID, success, deliver(t, s, r.ID, success, long, owned), true)
+		prune(t, p, "app", time.Time{}, between, true)
+		list(t, s, store.Filter{App: "app"})
+	})},
 	{"but not what an order has left", pruner(func(t *testing.T, s store.Store, p store.Pruner) {
 		told(t, s, "told")
 		prune(t, p, "app", later(), later(), true)
