@@ -39,16 +39,23 @@ func (m *Module) deliver(ctx context.Context, r store.Refund, claim string) bool
 	if len(due) == 0 {
 		return true
 	}
-	if _, running := m.telling.LoadOrStore(r.ID, true); running {
-		return false
+	key, all := r.ID, true
+	if _, running := m.telling.LoadOrStore(key, true); running {
+		// All wait for a hook that runs, but the call for a person: it may hang.
+		if due[len(due)-1] != store.RefundUnresolved {
+			return false
+		}
+		key, all, due = r.ID+" "+string(store.RefundUnresolved), false, due[len(due)-1:]
+		if _, running := m.telling.LoadOrStore(key, true); running {
+			return false
+		}
 	}
 	told := make(chan bool, 1)
 	go func() {
-		all := true
 		for _, event := range due {
 			all = m.tellOne(ctx, r, event, claim) && all
 		}
-		m.telling.Delete(r.ID)
+		m.telling.Delete(key)
 		told <- all
 	}()
 	select {
@@ -64,16 +71,17 @@ func (m *Module) tellOne(ctx context.Context, r store.Refund, event store.Event,
 	if event == store.RefundSucceeded && m.config.OnRefundSucceededTx != nil {
 		return m.deliverTx(ctx, r)
 	}
-	token, done, err := claim, false, error(nil)
-	if claim == "" || r.DeliveryLease(event).Token != claim {
-		token, done, err = m.ledger.Deliver(ctx, r.ID, event, m.config.HookTimeout+storeTime)
+	lease, done, err := r.DeliveryLease(event), false, error(nil)
+	if claim == "" || lease.Token != claim || !m.lasts(lease) {
+		lease.Until = time.Now().Add(m.config.HookTimeout + storeTime)
+		lease.Token, done, err = m.ledger.Deliver(ctx, r.ID, event, m.config.HookTimeout+storeTime)
 	}
 	if err != nil {
 		m.log.ErrorContext(ctx, "an event could not be delivered: the store failed", "refund", r.ID, "event", event, "error", err)
 		return false
 	}
-	if done || token == "" {
-		return done // or somebody else is at it
+	if done || lease.Token == "" || !m.lasts(lease) {
+		return done // or somebody else is at it, or may be before the hook returns
 	}
 	hookErr := m.guarded(ctx, func(ctx context.Context) error { return m.call(ctx, event, r) })
 	if hookErr != nil {
@@ -81,9 +89,9 @@ func (m *Module) tellOne(ctx context.Context, r store.Refund, event store.Event,
 	}
 	err = m.mark(ctx, func(ctx context.Context) (err error) {
 		if hookErr != nil {
-			_, err = m.ledger.Undelivered(ctx, r.ID, event, token, shorten(hookErr.Error()))
+			_, err = m.ledger.Undelivered(ctx, r.ID, event, lease.Token, shorten(hookErr.Error()))
 		} else {
-			_, err = m.ledger.Delivered(ctx, r.ID, event, token)
+			_, err = m.ledger.Delivered(ctx, r.ID, event, lease.Token)
 		}
 		return err
 	})
@@ -92,6 +100,10 @@ func (m *Module) tellOne(ctx context.Context, r store.Refund, event store.Event,
 	}
 	return hookErr == nil && err == nil
 }
+
+// lasts tells whether a lease, which may have been taken a while ago, is long
+// enough for a hook.
+func (m *Module) lasts(lease store.Lease) bool { return time.Until(lease.Until) >= m.config.HookTimeout }
 
 // deliverTx delivers a success within a transaction of the store's: the host's
 // rows and the mark commit together, or neither does.

@@ -1,12 +1,10 @@
 package alirefund_test
 
 import (
-	"context"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/alirefund/alirefund"
 	"github.com/alirefund/alirefund/store"
 )
 
@@ -34,28 +32,5 @@ func TestReplayIsNotOverdue(t *testing.T) {
 				t.Errorf("line %d of the history says what of %+v?", i, entry)
 			}
 		}
-	})
-}
-
-// A hook that does not return wants a person as one that fails does.
-func TestHookThatHangsWantsAPerson(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		release := make(chan struct{})
-		s := newShop(t, func(c *alirefund.Config) {
-			c.OnRefundSucceeded = func(context.Context, alirefund.RefundSucceeded) error {
-				<-release
-				return nil
-			}
-		})
-		s.trade()
-		stop := s.run()
-		defer stop()
-		r := s.refund(partly)
-		time.Sleep(26 * time.Hour)
-		if attention := s.ledger(r.str("id")).Attention; attention != "refund_succeeded could not be delivered for 24h0m0s: its hook has not returned" {
-			t.Errorf("attention %q", attention)
-		}
-		close(release)
-		time.Sleep(time.Second)
 	})
 }

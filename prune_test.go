@@ -36,10 +36,10 @@ func (p *pruned) Prune(_ context.Context, app string, nodes, refunds time.Time) 
 	return 1, nil
 }
 
-// Run forgets what the configuration says, in pieces until nothing is left, every
-// ten minutes.
+// Run forgets what the configuration says, in pieces until nothing is left, when
+// it starts and every ten minutes.
 func TestRunForgets(t *testing.T) {
-	for _, want := range []pruning{{nodes: 24 * time.Hour, refunds: 48 * time.Hour}, {refunds: time.Hour}, {nodes: time.Hour}, {}} {
+	for _, want := range []pruning{{nodes: 24 * time.Hour, refunds: 48 * time.Hour}, {refunds: 72 * time.Hour}, {nodes: time.Hour}, {}} {
 		synctest.Test(t, func(t *testing.T) {
 			p := &pruned{}
 			s := newShop(t, func(c *alirefund.Config) {
@@ -50,8 +50,8 @@ func TestRunForgets(t *testing.T) {
 			stop := s.run()
 			time.Sleep(25 * time.Minute)
 			stop()
-			if !slices.Equal(p.asked, slices.Repeat([]pruning{want}, 6)) {
-				t.Errorf("asked to forget %v, want twice three times %v", p.asked, want)
+			if !slices.Equal(p.asked, slices.Repeat([]pruning{want}, 9)) {
+				t.Errorf("asked to forget %v, want thrice three times %v", p.asked, want)
 			}
 		})
 	}

@@ -1,7 +1,6 @@
 package alirefund
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -84,10 +83,18 @@ func (m *Module) work(ctx context.Context, r store.Refund) {
 	case r.State == store.Pending && r.Attempts > 0 && !now.Before(r.AskAt):
 		r = m.pursue(ctx, r, claim)
 	}
-	if reason := m.overdue(r, now); reason != "" && r.Attention == "" {
-		r, _ = m.settle(ctx, r, claim, store.Settlement{Attention: reason})
+	told := m.conclude(ctx, r, claim, true).told
+	if r.State != store.Pending && told || r.Attention != "" || m.overdue(r, now) == "" {
+		return
 	}
-	m.conclude(ctx, r, claim, true)
+	if now, err := m.ledger.Get(ctx, r.ID); err == nil {
+		r = now // with what its hook said
+	}
+	if reason := m.overdue(r, now); reason != "" {
+		// Without a claim, which would take the delivery from a hook that hangs.
+		r, _ = m.settle(ctx, r, "", store.Settlement{Attention: reason})
+		m.conclude(ctx, r, "", true)
+	}
 }
 
 // pursue asks about an unresolved refund, and sends it again if that is proven
@@ -130,10 +137,14 @@ func (m *Module) overdue(r store.Refund, now time.Time) string {
 	if r.State == store.Pending {
 		return "unresolved for " + m.config.AttentionAfter.String() + "; the asking goes on"
 	}
-	for _, d := range r.Deliveries {
-		if !d.Done && d.Tries > 0 {
-			return string(d.Event) + " could not be delivered for " + m.config.AttentionAfter.String() + ": " + cmp.Or(d.Error, "its hook has not returned")
+	for _, event := range r.Due() {
+		why := "its hook has not returned"
+		for _, d := range r.Deliveries {
+			if d.Event == event && d.Error != "" {
+				why = d.Error
+			}
 		}
+		return string(event) + " could not be delivered for " + m.config.AttentionAfter.String() + ": " + why
 	}
 	return ""
 }
@@ -233,5 +244,9 @@ func (m *Module) Resolve(ctx context.Context, id string, outcome store.State, ac
 	if err != nil {
 		return Result{}, err
 	}
-	return m.conclude(ctx, r, claim, true), nil
+	result := m.conclude(ctx, r, claim, true)
+	if r.State != outcome || r.Source != store.ByPerson { // Alipay was quicker
+		return result, fmt.Errorf("%w: it %s", ErrNotPending, r.State)
+	}
+	return result, nil
 }

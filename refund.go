@@ -108,7 +108,8 @@ func (m *Module) refund(ctx context.Context, r store.Refund, token string, keep 
 		if limit, err = m.admit(ctx, r); err != nil {
 			return Result{}, err
 		}
-		if recorded, opened, err = m.ledger.Open(ctx, r, limit); err != nil || opened.How != store.OverLimit || limit.Total != 0 {
+		recorded, opened, err = m.record(ctx, r, limit)
+		if err != nil || opened.How != store.OverLimit || limit.Total != 0 {
 			break
 		}
 	}
@@ -140,6 +141,13 @@ func (m *Module) refund(ctx context.Context, r store.Refund, token string, keep 
 	}
 	result := m.conclude(ctx, r, claim, repeated)
 	return result, result.err(r.Lease.Held(time.Now()))
+}
+
+// record opens a refund, or fails while a client still waits.
+func (m *Module) record(ctx context.Context, r store.Refund, limit store.Limit) (store.Refund, store.Opened, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTime)
+	defer cancel()
+	return m.ledger.Open(ctx, r, limit)
 }
 
 // sizeUp asks for the amount of a refund that a notice told of without one, which

@@ -98,11 +98,12 @@ func (m *Module) ask(ctx context.Context, r store.Refund, claim string) (_ store
 		r, _ = m.settle(ctx, r, claim, s)
 		return r, false
 	}
+	asked := r.Attempts
 	for _, question := range m.questions(r) {
 		late := time.Since(r.SentAt) >= m.config.FirstCheck
 		// What a red packet is asked about by is the caller's word: finding
 		// nothing under it may call for the identical request, but fails nothing.
-		s := store.Settlement{Source: store.ByQuery, Attempt: r.Attempts, Conclusive: late && r.Kind == store.Trade}
+		s := store.Settlement{Source: store.ByQuery, Attempt: asked, Conclusive: late && r.Kind == store.Trade}
 		reply, err := m.gateway.Do(ctx, question.method, question.content, gateway.Options{AppAuthToken: token})
 		verdict := question.judge(reply, err, want(r))
 		s = learnt(s, reply, err, verdict)
@@ -122,7 +123,7 @@ func (m *Module) ask(ctx context.Context, r store.Refund, claim string) (_ store
 			return r, false
 		}
 		if verdict.Outcome != gateway.Unresolved {
-			return r, verdict.Outcome == gateway.NotFound && late && !r.Refused
+			return r, verdict.Outcome == gateway.NotFound && late && !r.Refused && r.Attempts == asked // else another sent meanwhile
 		}
 	}
 	return r, false

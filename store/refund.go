@@ -121,7 +121,7 @@ type Refund struct {
 
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`
-	SentAt    time.Time `json:"sent_at,omitzero"`    // the last send
+	SentAt    time.Time `json:"sent_at,omitzero"`    // when the last send began, then when its call was over
 	SettledAt time.Time `json:"settled_at,omitzero"` // when State became what it is
 
 	// Asks counts the questions since the last send.

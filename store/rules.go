@@ -85,6 +85,7 @@ func (r *Refund) apply(s Settlement, now time.Time) (changed bool) {
 	}
 	if s.Source == ByAnswer && s.Token != "" && s.Token == r.Lease.Token {
 		r.Lease = Lease{}
+		r.SentAt = now // it may have been written only just now
 	}
 	last := s.Attempt == r.Attempts
 	if s.Source == ByAnswer && (s.Ended || s.Finding == Refusal) {
@@ -95,7 +96,7 @@ func (r *Refund) apply(s Settlement, now time.Time) (changed bool) {
 		r.Unanswered = slices.DeleteFunc(r.Unanswered, func(n int) bool { return n == s.Attempt })
 	}
 	switch {
-	case s.Finding == Success && (r.State != Succeeded || r.Source == ByPerson && s.Source != ByPerson):
+	case s.Finding == Success && (r.State == Pending || s.Source != ByPerson && (r.State == Failed || r.Source == ByPerson)):
 		r.settle(Succeeded, s, now)
 	case s.Source == ByPerson && s.Finding == Refusal && r.State == Pending:
 		r.settle(Failed, s, now)
@@ -139,6 +140,7 @@ func (r *Refund) settle(state State, s Settlement, now time.Time) {
 	r.State, r.Source, r.SettledAt = state, s.Source, now
 	r.Retryable, r.NotSent, r.Refused = false, false, false
 	r.Attention = ""
+	r.Deliveries = slices.DeleteFunc(r.Deliveries, func(d Delivery) bool { return d.Event == RefundUnresolved }) // of that
 	if s.Source != ByPerson { // which ends no send
 		r.Unanswered = nil
 	}
