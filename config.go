@@ -48,7 +48,8 @@ type Config struct {
 	// KeepAnswers is how long Alipay's raw nodes, which name buyers, stay in the
 	// records, and KeepRefunds how long the records themselves, after they were
 	// settled and told. [Module.Run] removes them from a store.Pruner. 0: for
-	// ever.
+	// ever. KeepRefunds is at least 48 h: a refund that is forgotten while Alipay
+	// still repeats its notice would be told again.
 	KeepAnswers, KeepRefunds time.Duration
 
 	// BeforeRefund may veto a refund that is not recorded yet, or is to be opened
@@ -185,6 +186,9 @@ func (c Config) check() (Config, error) {
 		case *d.value == 0:
 			*d.value = d.usual
 		}
+	}
+	if c.KeepRefunds > 0 && c.KeepRefunds < completed {
+		wrong("KeepRefunds", "is shorter than Alipay repeats its notices: at least "+completed.String(), nil)
 	}
 	if c.OnRefundSucceededTx != nil {
 		if _, ok := c.Store.(store.Transactor); c.Store != nil && !ok {
