@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -24,7 +25,8 @@ import (
 // event is due again later; if the commit fails in a way that a repetition
 // heals, as under serializable isolation, hook runs again at once.
 func (s *Store) DeliverTx(ctx context.Context, id string, event store.Event, hook func(context.Context, *sql.Tx, store.Refund) error) (done bool, err error) {
-	var failed error // of hook, or of the commit
+	var failed error     // of hook, or of the commit
+	var marked time.Time // by a transaction whose hook failed
 	err = s.step(ctx, "deliver", id, func(was row) (wrote bool, err error) {
 		r, now := was.Clone(), now()
 		token, delivered := r.BeginDelivery(event, 0, now)
@@ -40,10 +42,13 @@ func (s *Store) DeliverTx(ctx context.Context, id string, event store.Event, hoo
 			return false, err
 		}
 		defer tx.Rollback() //nolint:errcheck // after a commit there is nothing left to roll back
-		if _, err := s.update(ctx, tx, was, r); err != nil {
+		version, err := s.update(ctx, tx, was, r)
+		if err != nil {
 			return false, err
 		}
-		if failed = hook(ctx, tx, told); failed == nil {
+		if failed = hook(ctx, tx, told); failed != nil {
+			marked = now
+		} else if failed = s.within(ctx, tx, id, version); failed == nil {
 			switch err := tx.Commit(); {
 			case is(err, s.dialect.again): // and not taken: that is of the host's tables
 				return false, err
@@ -55,16 +60,32 @@ func (s *Store) DeliverTx(ctx context.Context, id string, event store.Event, hoo
 		return true, nil
 	})
 	if failed != nil {
-		s.undelivered(ctx, id, event, failed.Error())
+		s.undelivered(ctx, id, event, marked, failed.Error())
 		return false, failed
 	}
 	return done, err
 }
 
+// within tells whether tx is still the transaction that marked the event in that
+// version. MySQL ends the whole of one that loses a deadlock, says so to the
+// statement alone, and commits by itself whatever follows.
+func (s *Store) within(ctx context.Context, tx *sql.Tx, id string, version int64) error {
+	var is int64
+	err := tx.QueryRowContext(ctx, s.sql("SELECT version FROM {refunds} WHERE id = ?"), id).Scan(&is)
+	if err == nil && is != version {
+		err = errors.New("the transaction ended within the hook, which hid it")
+	}
+	if err != nil {
+		err = fmt.Errorf("sqlstore: deliver: %w", err)
+	}
+	return err
+}
+
 // undelivered records that a delivery failed; if that fails too, the event is
 // due all the same. After a commit that came through although it failed, there
-// is nothing to record.
-func (s *Store) undelivered(ctx context.Context, id string, event store.Event, reason string) {
+// is nothing to record; but the mark of a hook that failed, and had ended the
+// transaction before, is taken back.
+func (s *Store) undelivered(ctx context.Context, id string, event store.Event, marked time.Time, reason string) {
 	const most = 300
 	if len(reason) > most {
 		reason = strings.ToValidUTF8(reason[:most], "") + "…"
@@ -72,6 +93,11 @@ func (s *Store) undelivered(ctx context.Context, id string, event store.Event, r
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	_, _ = s.decide(ctx, "undelivered", id, func(r *store.Refund, now time.Time) bool {
+		for _, d := range r.Deliveries {
+			if d.Event == event && d.Done && d.At.Equal(marked) {
+				r.Redeliver(event, "", now)
+			}
+		}
 		token, _ := r.BeginDelivery(event, 0, now)
 		return r.EndDelivery(event, token, false, reason, now)
 	})

@@ -35,6 +35,7 @@ type dialect struct {
 	partial    bool   // indexes may leave rows out
 	numbered   bool   // parameters are $1, $2
 	quote      string
+	autocommit string // asks whether it is on, where it may be off
 
 	begin, commit, rollback string // of a migration
 	lock                    string // follows begin; returns 1 once nobody else migrates
@@ -65,7 +66,7 @@ var dialects = map[Dialect]dialect{
 		missing: []string{"42P01", "3F000"},
 	},
 	MySQL: {
-		text: "VARBINARY(256)", doc: "MEDIUMBLOB", quote: "`",
+		text: "VARBINARY(256)", doc: "MEDIUMBLOB", quote: "`", autocommit: "SELECT @@autocommit",
 		ensure: "ON DUPLICATE KEY UPDATE reserved = reserved", skipLocked: " FOR UPDATE SKIP LOCKED",
 		// The creation of a table is no transaction here.
 		begin: "DO 0", commit: "DO RELEASE_LOCK('alirefund {lock}')", rollback: "DO RELEASE_LOCK('alirefund {lock}')",

@@ -83,6 +83,9 @@ func (s *Store) List(ctx context.Context, f store.Filter) (list []store.Refund, 
 		{"operation_id", f.OperationID},
 		{"state", string(f.State)},
 	} {
+		if !plain(c.want) {
+			return nil, ctx.Err()
+		}
 		if c.want != "" {
 			and(c.column+" = ?", c.want)
 		}
@@ -98,6 +101,9 @@ func (s *Store) List(ctx context.Context, f store.Filter) (list []store.Refund, 
 	}
 	if !f.Until.IsZero() {
 		and("created_at < ?", ceil(f.Until))
+	}
+	if !plain(f.After.ID) {
+		return nil, ctx.Err()
 	}
 	if f.After != (store.Cursor{}) {
 		at := f.After.CreatedAt.UnixMicro()

@@ -5,7 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"math"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/alirefund/alirefund/money"
 	"github.com/alirefund/alirefund/store"
@@ -121,6 +123,9 @@ func (s *Store) Redeliver(ctx context.Context, id string, event store.Event, act
 
 // Get implements [store.Ledger].
 func (s *Store) Get(ctx context.Context, id string) (store.Refund, error) {
+	if !plain(id) {
+		return store.Refund{}, store.ErrNotFound
+	}
 	var r row
 	err := s.retry(ctx, "get", func() (err error) {
 		r, err = s.read(ctx, id)
@@ -128,6 +133,10 @@ func (s *Store) Get(ctx context.Context, id string) (store.Refund, error) {
 	})
 	return r.Refund, err
 }
+
+// plain tells whether a text can be in a column. PostgreSQL fails if it is asked
+// for one that cannot.
+func plain(text string) bool { return utf8.ValidString(text) && !strings.Contains(text, "\x00") }
 
 // step is one step of a refund's life: take decides, and writes if that changes
 // anything. What it only decides must be decided on what the database says; what

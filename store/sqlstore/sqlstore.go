@@ -46,6 +46,9 @@ var (
 	// ErrNewer: a newer version of this package has migrated the tables; what
 	// this one would write, that one could not trust.
 	ErrNewer = errors.New("sqlstore: the tables are of a newer version than this program knows: update the program")
+	// ErrNoAutocommit: the connections to MySQL do not commit each statement by
+	// themselves; the data source's name, or the server, says autocommit=0.
+	ErrNoAutocommit = errors.New("sqlstore: the connections have autocommit=0: what they write would be lost")
 )
 
 // Store is a [store.Store], a [store.Transactor] and a [store.Pruner] on a
@@ -71,7 +74,7 @@ var _ interface {
 
 // New returns the store in db's tables, which [Migrate] made with the same
 // options. It asks db for their version, for at most ten seconds, and fails with
-// [ErrNotMigrated], [ErrNewer] or the database's error. db stays the host's to
+// [ErrNotMigrated], [ErrNewer], [ErrNoAutocommit] or the database's error. db stays the host's to
 // close.
 func New(db *sql.DB, dialect Dialect, options ...Option) (*Store, error) {
 	t, err := newTables(db, dialect, options)
@@ -88,7 +91,26 @@ func New(db *sql.DB, dialect Dialect, options ...Option) (*Store, error) {
 	case version > len(migrations):
 		return nil, ErrNewer
 	}
+	if err := t.commits(ctx, db); err != nil {
+		return nil, err
+	}
 	return &Store{db: db, tables: t}, nil
+}
+
+// commits refuses a MySQL whose connections do not commit each statement by
+// themselves: what was written would be gone with the connection.
+func (t *tables) commits(ctx context.Context, db *sql.DB) error {
+	if t.dialect.autocommit == "" {
+		return nil
+	}
+	var on bool
+	if err := db.QueryRowContext(ctx, t.dialect.autocommit).Scan(&on); err != nil {
+		return fmt.Errorf("sqlstore: autocommit: %w", err)
+	}
+	if !on {
+		return ErrNoAutocommit
+	}
+	return nil
 }
 
 // Option changes where the tables are.
