@@ -103,7 +103,9 @@ func (m *Module) tellOne(ctx context.Context, r store.Refund, event store.Event,
 
 // lasts tells whether a lease, which may have been taken a while ago, is long
 // enough for a hook.
-func (m *Module) lasts(lease store.Lease) bool { return time.Until(lease.Until) >= m.config.HookTimeout }
+func (m *Module) lasts(lease store.Lease) bool {
+	return time.Until(lease.Until) >= m.config.HookTimeout
+}
 
 // deliverTx delivers a success within a transaction of the store's: the host's
 // rows and the mark commit together, or neither does.

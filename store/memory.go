@@ -207,7 +207,7 @@ func (m *Memory) Due(ctx context.Context, app string, lease time.Duration, n int
 		}
 	}
 	slices.SortFunc(due, func(a, b *Refund) int { return cmp.Or(a.Next.Compare(b.Next), cmp.Compare(a.ID, b.ID)) })
-	list := make([]Refund, min(n, len(due)))
+	list := make([]Refund, min(max(n, 0), len(due)))
 	for i := range list {
 		r := due[i].Clone()
 		r.Next = now.Add(lease)

@@ -140,7 +140,8 @@ func (r *Refund) settle(state State, s Settlement, now time.Time) {
 	r.State, r.Source, r.SettledAt = state, s.Source, now
 	r.Retryable, r.NotSent, r.Refused = false, false, false
 	r.Attention = ""
-	r.Deliveries = slices.DeleteFunc(r.Deliveries, func(d Delivery) bool { return d.Event == RefundUnresolved }) // of that
+	// The call for a person was about the pending refund: another may follow.
+	r.Deliveries = slices.DeleteFunc(r.Deliveries, func(d Delivery) bool { return d.Event == RefundUnresolved })
 	if s.Source != ByPerson { // which ends no send
 		r.Unanswered = nil
 	}

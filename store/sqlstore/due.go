@@ -70,6 +70,7 @@ func (s *Store) unlocked(ctx context.Context, tx *sql.Tx, rows []row) (free map[
 // Undelivered are found by an index.
 func (s *Store) List(ctx context.Context, f store.Filter) (list []store.Refund, err error) {
 	query, args := selectRows+"app = ?", []any{f.App}
+	order := "created_at"
 	and := func(condition string, value ...any) {
 		query += " AND " + condition
 		args = append(args, value...)
@@ -86,8 +87,12 @@ func (s *Store) List(ctx context.Context, f store.Filter) (list []store.Refund, 
 		if !plain(c.want) {
 			return nil, ctx.Err()
 		}
-		if c.want != "" {
-			and(c.column+" = ?", c.want)
+		if c.want == "" {
+			continue
+		}
+		and(c.column+" = ?", c.want)
+		if c.column != "kind" && c.column != "state" {
+			order = few
 		}
 	}
 	if f.Undelivered {
@@ -95,6 +100,7 @@ func (s *Store) List(ctx context.Context, f store.Filter) (list []store.Refund, 
 	}
 	if f.Undelivered || f.State == store.Pending {
 		and("next_at IS NOT NULL") // it is, and the index of those is small
+		order = few
 	}
 	if !f.From.IsZero() {
 		and("created_at >= ?", ceil(f.From))
@@ -109,7 +115,7 @@ func (s *Store) List(ctx context.Context, f store.Filter) (list []store.Refund, 
 		at := f.After.CreatedAt.UnixMicro()
 		and("created_at >= ? AND (created_at > ? OR id > ?)", at, at, f.After.ID)
 	}
-	query += " ORDER BY created_at, id LIMIT ?"
+	query += " ORDER BY " + order + ", id LIMIT ?"
 	if args = append(args, f.Limit); f.Limit <= 0 {
 		args[len(args)-1] = store.DefaultLimit
 	}
@@ -118,6 +124,9 @@ func (s *Store) List(ctx context.Context, f store.Filter) (list []store.Refund, 
 		list = make([]store.Refund, len(rows))
 		for n, r := range rows {
 			list[n] = r.Refund
+			if len(rows) < remembered {
+				s.memory.keep(row{r.Clone(), r.version})
+			}
 		}
 		return err
 	})
@@ -126,6 +135,14 @@ func (s *Store) List(ctx context.Context, f store.Filter) (list []store.Refund, 
 	}
 	return list, nil
 }
+
+// few is created_at where few rows are to be put in order: with the sign SQLite
+// does not read all rows in that order instead, in want of statistics.
+const few = "+created_at"
+
+// remembered bounds the lists whose refunds the next steps need not read again:
+// a notice's, not a page's.
+const remembered = 10
 
 // ceil is the first time that a column may hold which is not before t.
 func ceil(t time.Time) int64 { return t.Add(time.Microsecond - time.Nanosecond).UnixMicro() }
