@@ -21,29 +21,31 @@ func claimID(key string) string {
 // after is a time in microseconds that no length of d overflows.
 func after(now time.Time, d time.Duration) int64 { return now.UnixMicro() + d.Microseconds() }
 
-// Claim implements [store.Claims].
+// Claim implements [store.Claims]. A new key, which most are, takes one statement.
 func (s *Store) Claim(ctx context.Context, key string, lease time.Duration) (token string, done bool, err error) {
 	id := claimID(key)
 	err = s.retry(ctx, "claim", func() error {
 		token, done = "", false
+		mine, start := rand.Text(), now()
+		added, err := s.exec(ctx, s.db, "{insert} INTO {claims} (id, token, done, until_at) VALUES (?, ?, 0, ?) {or nothing}", id, mine, after(start, lease))
+		if err != nil || added == 1 {
+			token = mine
+			return err
+		}
 		var was string
 		var until int64
-		now := now()
-		err := s.db.QueryRowContext(ctx, s.sql("SELECT token, done, until_at FROM {claims} WHERE id = ?"), id).Scan(&was, &done, &until)
-		mine := rand.Text()
-		switch {
+		switch err := s.db.QueryRowContext(ctx, s.sql("SELECT token, done, until_at FROM {claims} WHERE id = ?"), id).Scan(&was, &done, &until); {
 		case errors.Is(err, sql.ErrNoRows):
-			err = s.one(ctx, s.db, "INSERT INTO {claims} (id, token, done, until_at) VALUES (?, ?, 0, ?)", id, mine, after(now, lease))
-		case err != nil || until > now.UnixMicro():
+			return errConflict // released meanwhile
+		case err != nil || until > start.UnixMicro():
 			return err
-		default:
-			done = false
-			err = s.one(ctx, s.db, "UPDATE {claims} SET token = ?, done = 0, until_at = ? WHERE id = ? AND token = ?", mine, after(now, lease), id, was)
 		}
-		if err == nil {
-			token = mine
+		done = false
+		if err := s.one(ctx, s.db, "UPDATE {claims} SET token = ?, done = 0, until_at = ? WHERE id = ? AND token = ?", mine, after(start, lease), id, was); err != nil {
+			return err
 		}
-		return err
+		token = mine
+		return nil
 	})
 	if err != nil {
 		return "", false, err

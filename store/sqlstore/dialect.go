@@ -29,7 +29,11 @@ type dialect struct {
 	// ensure ends the insert of an order that may exist. MySQL's locks the row
 	// for writing at once: INSERT IGNORE would lock it for reading, and whoever
 	// then does the same and updates deadlocks.
-	ensure     string
+	ensure string
+	// insert and orNothing begin and end the insert of a row that may exist, and
+	// that is looked at if it does.
+	insert, orNothing string
+
 	skipLocked string // ends a SELECT that locks rows, but for those that others hold
 	small      string // ends a table of short rows
 	partial    bool   // indexes may leave rows out
@@ -49,15 +53,15 @@ type dialect struct {
 var dialects = map[Dialect]dialect{
 	SQLite: {
 		text: "TEXT", doc: "TEXT", partial: true, quote: `"`, small: " WITHOUT ROWID",
-		ensure: "ON CONFLICT (id) DO NOTHING",
-		begin:  "BEGIN IMMEDIATE", lock: "SELECT 1", commit: "COMMIT", rollback: "ROLLBACK",
+		ensure: "ON CONFLICT (id) DO NOTHING", insert: "INSERT", orNothing: "ON CONFLICT (id) DO NOTHING",
+		begin: "BEGIN IMMEDIATE", lock: "SELECT 1", commit: "COMMIT", rollback: "ROLLBACK",
 		again:   []string{"database is locked", "database table is locked", "SQLITE_BUSY", "SQLITE_LOCKED"},
 		taken:   []string{"UNIQUE constraint failed"},
 		missing: []string{"no such table"},
 	},
 	PostgreSQL: {
 		text: `TEXT COLLATE "C"`, doc: "TEXT", partial: true, quote: `"`, numbered: true,
-		ensure: "ON CONFLICT (id) DO NOTHING", skipLocked: " FOR UPDATE SKIP LOCKED",
+		ensure: "ON CONFLICT (id) DO NOTHING", insert: "INSERT", orNothing: "ON CONFLICT (id) DO NOTHING", skipLocked: " FOR UPDATE SKIP LOCKED",
 		begin: "BEGIN ISOLATION LEVEL READ COMMITTED", commit: "COMMIT", rollback: "ROLLBACK",
 		lock: "SELECT 1 WHERE pg_advisory_xact_lock({lock})::text = ''",
 		// Serialization failure, deadlock, lock not available.
@@ -67,7 +71,7 @@ var dialects = map[Dialect]dialect{
 	},
 	MySQL: {
 		text: "VARBINARY(256)", doc: "MEDIUMBLOB", quote: "`", autocommit: "SELECT @@autocommit",
-		ensure: "ON DUPLICATE KEY UPDATE reserved = reserved", skipLocked: " FOR UPDATE SKIP LOCKED",
+		ensure: "ON DUPLICATE KEY UPDATE reserved = reserved", insert: "INSERT IGNORE", skipLocked: " FOR UPDATE SKIP LOCKED",
 		// The creation of a table is no transaction here.
 		begin: "DO 0", commit: "DO RELEASE_LOCK('alirefund {lock}')", rollback: "DO RELEASE_LOCK('alirefund {lock}')",
 		lock: "SELECT GET_LOCK('alirefund {lock}', 1)",
@@ -131,7 +135,7 @@ func newTables(db *sql.DB, d Dialect, options []Option) (tables, error) {
 		"{index}", t.prefix+"refunds", "{claims index}", t.prefix+"claims",
 		"{text}", t.dialect.text, "{doc}", t.dialect.doc, "{small}", t.dialect.small,
 		"{lock}", strconv.FormatInt(lockID(begin), 10),
-		"{ensure}", t.dialect.ensure, "{skip locked}", t.dialect.skipLocked,
+		"{ensure}", t.dialect.ensure, "{insert}", t.dialect.insert, "{or nothing}", t.dialect.orNothing, "{skip locked}", t.dialect.skipLocked,
 	)
 	return t, nil
 }
