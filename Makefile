@@ -26,13 +26,16 @@ test: ## every module's tests, in random order
 race: ## the same under the race detector (needs a C compiler)
 	$(call in-modules,go test -race -shuffle=on ./...)
 
+lint: MODULES += internal/conformance
 lint: ## formatting and linters, at pinned versions
 	@echo "== gofumpt"; files=$$($(GOFUMPT) -l .) && if [ -n "$$files" ]; then echo "not formatted by gofumpt:"; echo "$$files"; exit 1; fi
 	$(call in-modules,$(GOLANGCI) run --config "$(CURDIR)/.golangci.yml" ./...)
 
-bench: ## every benchmark once, ours beside its floor (BENCHTIME=1s)
+bench: ## every benchmark once, ours beside its floor (BENCHTIME=1s), those of the databases too
 	@out=$$(mktemp); trap 'rm -f "$$out"' EXIT; \
-	{ go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) -p 1 ./... || echo FAIL; } | grep -v 'no test files' | tee "$$out"; \
+	for m in . internal/conformance; do \
+	  (cd "$$m" && go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) -timeout 25m -p 1 ./...) || echo FAIL; \
+	done | grep -v 'no test files' | tee "$$out"; \
 	awk -f .ci/beside.awk "$$out"
 
 fuzz: ## every fuzz target, FUZZTIME=30s each
