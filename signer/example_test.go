@@ -1,6 +1,7 @@
 package signer_test
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/alirefund/alirefund/signer"
@@ -59,4 +60,60 @@ func ExamplePair() {
 	fmt.Println(signer.Pair(sign, verify))
 	// Output:
 	// signer: this is the application's own public key; Alipay's public key belongs here (console: 查看支付宝公钥)
+}
+
+// The three files of certificate mode, and a new key of the application's while
+// it runs.
+func ExampleVerifierFromCertificates() {
+	w := newWorld()
+	alipayCertPublicKey, alipayRootCert := w.files()
+	appPrivateKey, appCertPublicKey := bare(pkcs8(appKey())), pemOf(w.app)
+
+	sign, _ := signer.FromPEM(appPrivateKey)
+	sign, err := sign.WithCertificate(appCertPublicKey)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	verify, err := signer.VerifierFromCertificates(alipayCertPublicKey, alipayRootCert)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("one application's:", signer.Pair(sign, verify) == nil)
+	fmt.Println(len(sign.CertificateSN()), len(verify.RootSN()), "characters")
+
+	_, err = signer.VerifierFromCertificates(alipayRootCert, alipayCertPublicKey)
+	fmt.Println(err)
+
+	next, _ := signer.New(nextKey())
+	_, err = next.WithCertificate(appCertPublicKey) // the one before the change
+	fmt.Println(errors.Is(err, signer.ErrKey))
+	next, _ = next.WithCertificate(pemOf(w.middle.issue(appName, &nextKey().PublicKey)))
+	sign.Switch(next)
+	fmt.Println("switched:", sign.Public().Equal(&nextKey().PublicKey))
+	// Output:
+	// one application's: true
+	// 32 32 characters
+	// signer: unusable certificate: the root certificates: there is no root in it (alipayRootCert.crt belongs here)
+	// true
+	// switched: true
+}
+
+// Verify an answer first; what is decrypted then is what Alipay signed.
+func ExampleContentKey() {
+	content, err := signer.ContentKeyFromBase64("AAECAwQFBgcICQoLDA0ODw==") // console: 接口内容加密方式
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	text := content.Encrypt([]byte(`{"out_trade_no":"T1"}`))
+	plain, err := content.Decrypt(text)
+	fmt.Println(len(text), string(plain), err)
+
+	_, err = content.Decrypt(`{"code":"40004"}`) // Alipay's refusals may come plain
+	fmt.Println(err)
+	// Output:
+	// 44 {"out_trade_no":"T1"} <nil>
+	// signer: the content cannot be decrypted: it is not base64
 }

@@ -1,7 +1,9 @@
 package signer_test
 
 import (
+	"bytes"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"maps"
 	"slices"
@@ -96,6 +98,89 @@ func FuzzAppendText(f *testing.F) {
 		}
 		if !slices.IsSorted(keys) || len(keys) != len(back) || !maps.Equal(back, kept) {
 			t.Fatalf("%q is the text of %q", text, kept)
+		}
+	})
+}
+
+// FuzzCertificates is given everything that is not Alipay's, and Alipay's with
+// something else written over it: neither a chain nor a root nor a successor may
+// come of it.
+func FuzzCertificates(f *testing.F) {
+	w := newWorld()
+	v := w.verifier()
+	good := w.middle.issue(alipayName, &nextKey().PublicKey)
+	alone := newRoot("Root R9", nextKey()) // which vouches for nothing but the last
+	last := pemOf(alone.issue(alipayName, &alipayKey().PublicKey))
+	for _, text := range []string{
+		"", pemOf(w.app), pemOf(w.app, w.middle.cert), pemOf(w.middle.cert), pemOf(w.root.cert), sm2Like() + pemOf(w.root.cert),
+		pemOf(w.middle.issue(appName, &nextKey().PublicKey), w.root.cert), bare(w.app.Raw), block("PUBLIC KEY", spki(&appKey().PublicKey)),
+		pemOf(authority{key: nextKey()}.issue(alipayName, &nextKey().PublicKey)), pemOf(authority{w.app, appKey()}.issue(alipayName, &nextKey().PublicKey), w.app),
+		"-----BEGIN CERTIFICATE-----", "-----BEGIN CERTIFICATE----------END CERTIFICATE-----",
+	} {
+		f.Add(text, []byte{0}, uint16(len(text)))
+	}
+	f.Fuzz(func(t *testing.T, text string, over []byte, at uint16) {
+		refused := func(what string, err error) {
+			t.Helper()
+			switch {
+			case err == nil:
+				t.Fatal(what + " was accepted")
+			case !errors.Is(err, signer.ErrCertificate):
+				t.Fatalf("%s: %v, want ErrCertificate", what, err)
+			case len(err.Error()) > 250:
+				t.Fatalf("%s: an error of %d bytes", what, len(err.Error()))
+			}
+		}
+		refused("a successor", v.Trust(firstNumber(text), text))
+		der := bytes.Clone(good.Raw)
+		copy(der[int(at)%len(der):], over)
+		if forged := block("CERTIFICATE", der); !bytes.Equal(der, good.Raw) {
+			refused("a changed successor", v.Trust(firstNumber(forged), forged+text))
+		}
+		if !v.Expires().Equal(w.alipay.NotAfter) {
+			t.Fatal("the verifier has changed")
+		}
+		_, err := signer.VerifierFromCertificates(text, pemOf(alone.cert))
+		refused("a certificate", err)
+		_, err = signer.VerifierFromCertificates(last, text)
+		refused("a root", err)
+		if sn, err := signer.RootSN(text); err != nil {
+			refused("a root file", err)
+		} else if len(sn)%33 != 32 {
+			t.Fatalf("the number %q", sn)
+		}
+	})
+}
+
+// firstNumber returns the serial number of the first certificate in a text, or
+// something else.
+func firstNumber(text string) string {
+	if block, _ := pem.Decode([]byte(text)); block != nil {
+		if cert, err := x509.ParseCertificate(block.Bytes); err == nil {
+			return signer.CertificateSN(cert)
+		}
+	}
+	return "0"
+}
+
+func FuzzContent(f *testing.F) {
+	k := must(signer.ContentKeyFromBase64(contentKey))
+	for _, text := range []string{"", "A", "{}", k.Encrypt(nil), k.Encrypt([]byte(refundText)), blocks(make([]byte, 32)), "AAAAAAAAAAAAAAAAAAAAAA=="} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if plain, err := k.Decrypt(text); err == nil {
+			if again, err := k.Decrypt(k.Encrypt(plain)); err != nil || !bytes.Equal(again, plain) {
+				t.Fatalf("%q, then %q, %v", plain, again, err)
+			}
+		} else if plain != nil || !errors.Is(err, signer.ErrContent) {
+			t.Fatalf("%v, want ErrContent", err)
+		}
+		if back, err := k.Decrypt(k.Encrypt([]byte(text))); err != nil || string(back) != text {
+			t.Fatalf("%q comes back as %q, %v", text, back, err)
+		}
+		if _, err := signer.ContentKeyFromBase64(text); err != nil && !errors.Is(err, signer.ErrKey) {
+			t.Fatalf("%v, want ErrKey", err)
 		}
 	})
 }

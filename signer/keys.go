@@ -93,17 +93,25 @@ func decode(text string) ([]byte, error) {
 		}
 		body = inner
 	}
-	body = strings.Join(strings.Fields(unescape.Replace(body)), "")
-	if body == "" {
+	switch der, ok := fromBase64(body); {
+	case !ok:
+		return nil, fmt.Errorf("%w: it is neither PEM nor base64 (a stray character, or cut off while copying?)", ErrKey)
+	case len(der) == 0:
 		return nil, fmt.Errorf("%w: it is empty", ErrKey)
-	}
-	if der, err := base64.StdEncoding.DecodeString(body); err == nil {
+	default:
 		return der, nil
 	}
-	if der, err := base64.RawStdEncoding.DecodeString(body); err == nil {
-		return der, nil
+}
+
+// fromBase64 decodes base64 with or without its padding, whatever blanks and
+// line breaks stand in it.
+func fromBase64(text string) ([]byte, bool) {
+	text = strings.Join(strings.Fields(unescape.Replace(text)), "")
+	if data, err := base64.StdEncoding.DecodeString(text); err == nil {
+		return data, true
 	}
-	return nil, fmt.Errorf("%w: it is neither PEM nor base64 (a stray character, or cut off while copying?)", ErrKey)
+	data, err := base64.RawStdEncoding.DecodeString(text)
+	return data, err == nil
 }
 
 var unescape = strings.NewReplacer(`\r`, "", `\n`, "")

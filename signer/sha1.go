@@ -17,23 +17,24 @@ const weakBits = 1024
 // broken. It exists for old captures and applications that Alipay never moved
 // to RSA2. It fails with [ErrKey].
 func NewVerifierAcceptingSHA1AndWeakKeys(keys ...*rsa.PublicKey) (*Verifier, error) {
-	v, err := newVerifier(weakBits, keys)
+	t, err := newTrust(weakBits, keys)
 	if err != nil {
 		return nil, err
 	}
-	v.sha1 = true
-	return v, nil
+	t.sha1 = true
+	return t.verifier(), nil
 }
 
 // AcceptsSHA1 tells whether v was made by [NewVerifierAcceptingSHA1AndWeakKeys].
-func (v *Verifier) AcceptsSHA1() bool { return v != nil && v.sha1 }
+func (v *Verifier) AcceptsSHA1() bool { return v.load().sha1 }
 
 // VerifySHA1 is [Verifier.Verify] for sign_type=RSA. It fails with
 // [ErrSignature], always if v does not accept SHA1.
 func (v *Verifier) VerifySHA1(text []byte, sign string) error {
-	if !v.AcceptsSHA1() {
+	t := v.load()
+	if !t.sha1 {
 		return fmt.Errorf("%w: SHA1 (sign_type RSA) is not accepted", ErrSignature)
 	}
 	digest := sha1.Sum(text) //nolint:gosec // see the import
-	return v.verify(crypto.SHA1, digest[:], sign)
+	return t.verify("", crypto.SHA1, digest[:], sign)
 }

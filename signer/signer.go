@@ -10,7 +10,15 @@
 //	verify, err := signer.VerifierFromPEM(alipayPublicKey)
 //
 // Keys are taken as Alipay's console hands them out: PEM, or the one bare line
-// of base64.
+// of base64. An application in certificate mode has three files instead of
+// Alipay's public key:
+//
+//	sign, err = sign.WithCertificate(appCertPublicKey)
+//	verify, err = signer.VerifierFromCertificates(alipayCertPublicKey, alipayRootCert)
+//
+// Both may be replaced while they are used: see [Signer.Switch],
+// [Verifier.Switch] and [Verifier.Trust]. A [ContentKey] encrypts and decrypts
+// what is signed.
 package signer
 
 import (
@@ -18,11 +26,12 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"reflect"
-	"slices"
+	"sync/atomic"
 )
 
 // Errors of this package. Every error it returns wraps one of them.
@@ -33,6 +42,14 @@ var (
 	ErrOwnKey = errors.New("signer: this is the application's own public key; Alipay's public key belongs here (console: 查看支付宝公钥)")
 	// ErrSignature: the signature does not match the text under any of the keys.
 	ErrSignature = errors.New("signer: the signature does not match")
+	// ErrUnknownCertificate: the signature does not match, and the certificate that
+	// was named is not among the trusted ones; comes with [ErrSignature].
+	ErrUnknownCertificate = errors.New("the named certificate is not among the trusted ones")
+	// ErrCertificate: a certificate could not be used, or not be trusted; the text
+	// says why.
+	ErrCertificate = errors.New("signer: unusable certificate")
+	// ErrContent: an encrypted content could not be decrypted.
+	ErrContent = errors.New("signer: the content cannot be decrypted")
 	// ErrSigning: the key refused to sign, or what holds it could not be reached.
 	ErrSigning = errors.New("signer: signing failed")
 )
@@ -40,11 +57,26 @@ var (
 // minBits is the least RSA2 key that Alipay accepts.
 const minBits = 2048
 
-// Signer signs with the application's private key. It is safe for concurrent
-// use if its key is; those of this package's constructors are.
+// Signer signs with the application's private key and, in certificate mode,
+// names the application's certificate. It is safe for concurrent use if its key
+// is; those of this package's constructors are.
 type Signer struct {
-	key    crypto.Signer
-	public *rsa.PublicKey
+	current atomic.Pointer[identity]
+}
+
+// identity is what a Signer holds at one moment. It is never changed: another
+// takes its place.
+type identity struct {
+	key         crypto.Signer
+	public      *rsa.PublicKey
+	certificate *x509.Certificate // nil in key mode
+	sn          string
+}
+
+func (i *identity) signer() *Signer {
+	s := &Signer{}
+	s.current.Store(i)
+	return s
 }
 
 // New returns a Signer over any RSA key of at least 2048 bits: an
@@ -66,7 +98,7 @@ func New(key crypto.Signer) (*Signer, error) {
 			return nil, fmt.Errorf("%w: %w", ErrKey, err)
 		}
 	}
-	return &Signer{key: key, public: public}, nil
+	return (&identity{key: key, public: public}).signer(), nil
 }
 
 // isNil tells whether key holds nothing, so that asking it for its public half
@@ -99,11 +131,12 @@ func faultOf(key *rsa.PublicKey, bits int) string {
 
 // Sign returns the base64 signature of text. It fails with [ErrSigning].
 func (s *Signer) Sign(text []byte) (string, error) {
-	if s == nil || s.key == nil {
+	key := s.load().key
+	if key == nil {
 		return "", fmt.Errorf("%w: this Signer holds no key", ErrSigning)
 	}
 	digest := sha256.Sum256(text)
-	raw, err := s.key.Sign(rand.Reader, digest[:], crypto.SHA256)
+	raw, err := key.Sign(rand.Reader, digest[:], crypto.SHA256)
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", ErrSigning, err)
 	}
@@ -111,82 +144,28 @@ func (s *Signer) Sign(text []byte) (string, error) {
 }
 
 // Public returns the public half of the key, to upload to Alipay's console.
-func (s *Signer) Public() *rsa.PublicKey {
-	if s == nil {
-		return nil
+func (s *Signer) Public() *rsa.PublicKey { return s.load().public }
+
+// Switch replaces the key, and the certificate, with those of next while the
+// Signer is used: what is being signed is still signed with the old key, whatever
+// comes later with the new one. A next without a key changes nothing. Both belong
+// to one mode: to move an application from keys to certificates, start again.
+func (s *Signer) Switch(next *Signer) {
+	if i := next.load(); s != nil && i.key != nil {
+		s.current.Store(i)
 	}
-	return s.public
 }
 
-// Verifier verifies with one or several of Alipay's public keys, so that a new
-// key can be accepted before the old one ends. It is safe for concurrent use.
-type Verifier struct {
-	keys []*rsa.PublicKey
-	sha1 bool
-}
+// Current returns the Signer as it is now, which later switches of s do not
+// change. Whoever signs a text that names the certificate takes it first, so that
+// the two agree.
+func (s *Signer) Current() *Signer { return s.load().signer() }
 
-// NewVerifier returns a Verifier over keys of at least 2048 bits. It fails with
-// [ErrKey].
-func NewVerifier(keys ...*rsa.PublicKey) (*Verifier, error) {
-	return newVerifier(minBits, keys)
-}
-
-func newVerifier(bits int, keys []*rsa.PublicKey) (*Verifier, error) {
-	if len(keys) == 0 {
-		return nil, fmt.Errorf("%w: no public key of Alipay's was given", ErrKey)
-	}
-	for i, key := range keys {
-		if fault := faultOf(key, bits); fault != "" {
-			return nil, fmt.Errorf("%w: public key %d %s", ErrKey, i+1, fault)
+func (s *Signer) load() *identity {
+	if s != nil {
+		if i := s.current.Load(); i != nil {
+			return i
 		}
 	}
-	return &Verifier{keys: slices.Clone(keys)}, nil
-}
-
-// Verify tells whether sign, in base64, is the RSA2 signature of text under one
-// of the keys. It fails with [ErrSignature].
-func (v *Verifier) Verify(text []byte, sign string) error {
-	digest := sha256.Sum256(text)
-	return v.verify(crypto.SHA256, digest[:], sign)
-}
-
-func (v *Verifier) verify(hash crypto.Hash, digest []byte, sign string) error {
-	if v == nil {
-		v = &Verifier{}
-	}
-	var buf [512]byte // a signature of a 4096-bit key; a longer one is allocated
-	raw, err := base64.StdEncoding.Strict().AppendDecode(buf[:0], []byte(sign))
-	// One signature has one text: Strict minds the padding's bits, and the length
-	// the line breaks that the decoder would skip.
-	if err != nil || base64.StdEncoding.EncodedLen(len(raw)) != len(sign) {
-		return fmt.Errorf("%w: it is not base64", ErrSignature)
-	}
-	for _, key := range v.keys {
-		if rsa.VerifyPKCS1v15(key, hash, digest, raw) == nil {
-			return nil
-		}
-	}
-	return fmt.Errorf("%w under any of %d public keys", ErrSignature, len(v.keys))
-}
-
-// Holds tells whether key is among the verifier's keys. Give it the
-// application's own public key to catch the commonest mix-up: see [Pair].
-func (v *Verifier) Holds(key *rsa.PublicKey) bool {
-	return v != nil && key != nil && key.N != nil &&
-		slices.ContainsFunc(v.keys, func(own *rsa.PublicKey) bool { return own.Equal(key) })
-}
-
-// Pair checks that s and v can belong to one application: both given, and v not
-// holding the application's own public key. It fails with [ErrKey] or
-// [ErrOwnKey].
-func Pair(s *Signer, v *Verifier) error {
-	switch {
-	case s == nil || s.key == nil:
-		return fmt.Errorf("%w: no private key was given", ErrKey)
-	case v == nil || len(v.keys) == 0:
-		return fmt.Errorf("%w: no public key of Alipay's was given", ErrKey)
-	case v.Holds(s.public):
-		return ErrOwnKey
-	}
-	return nil
+	return &identity{}
 }
