@@ -137,16 +137,17 @@ func (m *Module) overdue(r store.Refund, now time.Time) string {
 	if r.State == store.Pending {
 		return "unresolved for " + m.config.AttentionAfter.String() + "; the asking goes on"
 	}
-	for _, event := range r.Due() {
-		why := "its hook has not returned"
-		for _, d := range r.Deliveries {
-			if d.Event == event && d.Error != "" {
-				why = d.Error
-			}
-		}
-		return string(event) + " could not be delivered for " + m.config.AttentionAfter.String() + ": " + why
+	due := r.Due()
+	if len(due) == 0 {
+		return ""
 	}
-	return ""
+	why := "its hook has not returned"
+	for _, d := range r.Deliveries {
+		if d.Event == due[0] && d.Error != "" {
+			why = d.Error
+		}
+	}
+	return string(due[0]) + " could not be delivered for " + m.config.AttentionAfter.String() + ": " + why
 }
 
 // prune forgets some of what may be forgotten, and tells whether there was any,
