@@ -31,6 +31,9 @@ type Config struct {
 	// HTTPClient makes the calls to it. It must not repeat requests by itself.
 	// Default: a client of the module's own.
 	HTTPClient *http.Client
+	// CouponProduct is which of Alipay's products the application's red packets
+	// are of, and so which interface returns them; default [CouponOrderRefund].
+	CouponProduct CouponProduct
 	// Timeout bounds one call to Alipay; default 15 s.
 	Timeout time.Duration
 	// HookTimeout bounds the context that a hook gets; default 10 s.
@@ -81,9 +84,14 @@ type Config struct {
 	// OnRefundUnresolved: a person should look. Nobody knows whether the money
 	// moved, and waiting will not tell; or the refund's event cannot be delivered.
 	OnRefundUnresolved func(ctx context.Context, e RefundUnresolved) error
+	// OnDepositBack: a bank took, or did not take, what a refund with
+	// deposit_back_info in its query_options sent to a card. It may follow days
+	// after a success, and changes nothing of it. Without the hook the message is
+	// not acknowledged; Alipay repeats it for about a day, and then no more.
+	OnDepositBack func(ctx context.Context, e DepositBack) error
 	// OnNotification gets every genuine notification at [Module.MountNotify]
-	// that is no refund: payments, closed trades, messages. Without it they are
-	// not acknowledged, and Alipay repeats them.
+	// that is no refund and no deposit-back: payments, closed trades, other
+	// messages. Without it they are not acknowledged, and Alipay repeats them.
 	OnNotification func(ctx context.Context, n *notify.Notification) error
 
 	// Logger; default: text to standard error. It is given no key, token,
@@ -105,6 +113,21 @@ type App struct {
 	// accepts every seller of the application.
 	SellerIDs []string
 }
+
+// CouponProduct is one of Alipay's products of red packets, by the interface
+// that returns them.
+type CouponProduct string
+
+// The products of red packets.
+const (
+	// CouponOrderRefund: red packets with an auth_no, alipay.fund.coupon.order.refund.
+	CouponOrderRefund CouponProduct = ""
+	// FundTransRefund: red packets with an order_id, which stands in AuthNo and
+	// auth_no throughout this module; alipay.fund.trans.refund. Its successes are
+	// told to the application's gateway alone. Of its refusals none is documented
+	// to mean that nothing moved: such a refund stays unresolved.
+	FundTransRefund CouponProduct = gateway.MethodFundTransRefund
+)
 
 // Order is an order, or a red packet, that a refund is taken from.
 type Order struct {
@@ -161,6 +184,9 @@ func (c Config) check() (Config, error) {
 		if problem := notifyURLProblem(u); problem != "" && (u != "" || i > 0) {
 			wrong(field, problem, nil)
 		}
+	}
+	if c.CouponProduct != CouponOrderRefund && c.CouponProduct != FundTransRefund {
+		wrong("CouponProduct", "is neither CouponOrderRefund nor FundTransRefund", nil)
 	}
 	if slices.Contains(c.App.SellerIDs, "") {
 		wrong("App.SellerIDs", "holds an empty text", nil)

@@ -39,6 +39,7 @@
 //	GET  {refunds}/refunds         the refunds, by order, state and time
 //	GET  {refunds}/refunds/:id     what is known of a refund, asking Alipay if it is unresolved
 //	POST {notify}/notify           Alipay's notifications
+//	POST {notify}/gateway          the messages to the application's gateway
 //
 // A Module is safe for concurrent use.
 package alirefund

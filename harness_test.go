@@ -31,6 +31,9 @@ func TestMain(m *testing.M) {
 // notifyURL is where the tests' notices go; the fake posts them in memory.
 const notifyURL = "http://shop.test/alipay/notify"
 
+// appGatewayURL is where messages go.
+const appGatewayURL = "http://shop.test/alipay/gateway"
+
 // shop is a host application that mounts the module, against a fake Alipay.
 type shop struct {
 	t      *testing.T
@@ -54,7 +57,7 @@ type event struct {
 // newShop opens a shop. change may adjust the configuration.
 func newShop(t *testing.T, change ...func(*alirefund.Config)) *shop {
 	t.Helper()
-	s := &shop{t: t, alipay: alipaytest.New(alipaytest.Config{}), fail: map[store.Event]error{}}
+	s := &shop{t: t, alipay: alipaytest.New(alipaytest.Config{AppGatewayURL: appGatewayURL}), fail: map[store.Event]error{}}
 	sign, err := signer.FromPEM(s.alipay.AppPrivateKey())
 	if err != nil {
 		t.Fatal(err)

@@ -39,7 +39,8 @@ func limitBody(c *gin.Context) {
 // Notifications is [Module.MountNotify] as a middleware, for the notify_url of
 // payments, which the host has already: notices of trade refunds and of a red
 // packet's automatic return arrive there. It verifies, deduplicates by
-// notify_id, and deals with refunds itself. Every other genuine notification it
+// notify_id, and deals with refunds and deposit-backs itself. Every other genuine
+// notification, the application gateway's messages among them, it
 // hands to the next handler, which reads it by [NotificationFrom], or from the
 // body as before, and acknowledges it by writing exactly success with status
 // 200; with anything else, or a panic, it comes again.

@@ -42,6 +42,7 @@ func TestNewNamesEveryProblem(t *testing.T) {
 		}, []string{"App.NotifyURL", "App.NotifyURLs[0]", "App.NotifyURLs[1]"}, nil},
 		{"times", func(c *alirefund.Config) { c.Timeout, c.HookTimeout = -1, -1 }, []string{"Timeout", "HookTimeout"}, nil},
 		{"gateway", func(c *alirefund.Config) { c.Gateway = "openapi.alipay.com" }, []string{"Gateway"}, nil},
+		{"red packets", func(c *alirefund.Config) { c.CouponProduct = "alipay.fund.coupon.order.refund " }, []string{"CouponProduct"}, nil},
 		{"sellers", func(c *alirefund.Config) { c.App.SellerIDs = []string{""} }, []string{"App.SellerIDs"}, nil},
 	} {
 		config := good
@@ -318,7 +319,7 @@ func TestPlugins(t *testing.T) {
 		routes = append(routes, route.Method+" "+route.Path)
 	}
 	slices.Sort(routes)
-	want := []string{"GET /staff/refunds", "GET /staff/refunds/:id", "POST /public/notify", "POST /staff/coupon-refunds", "POST /staff/refunds"}
+	want := []string{"GET /staff/refunds", "GET /staff/refunds/:id", "POST /public/gateway", "POST /public/notify", "POST /staff/coupon-refunds", "POST /staff/refunds"}
 	if !slices.Equal(routes, want) {
 		t.Errorf("routes %q", routes)
 	}

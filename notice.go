@@ -17,8 +17,11 @@ var errBusy = errors.New("alirefund: the notification is being handled already")
 // errUnsettled: what the notification tells could not be settled yet.
 var errUnsettled = errors.New("alirefund: the notification's refund is not settled and told yet")
 
-// errHookFailed: Config.OnNotification returned an error.
-var errHookFailed = errors.New("alirefund: OnNotification failed")
+// errNoDepositBack is errUnhandled for a deposit-back.
+var errNoDepositBack = errors.New("alirefund: nobody handles this deposit-back: set Config.OnDepositBack")
+
+// errHookFailed: Config.OnNotification or Config.OnDepositBack returned an error.
+var errHookFailed = errors.New("alirefund: the notification's hook failed")
 
 // maxRows bounds what is read of one order's refunds.
 const maxRows = 1000
@@ -59,7 +62,11 @@ func (m *Module) receive(ctx context.Context, n *notify.Notification, other func
 	case notify.KindTradeRefund:
 		err = m.tradeNotice(ctx, n)
 	case notify.KindCouponRefund:
-		err = m.couponNotice(ctx, n, other)
+		err = m.couponNotice(ctx, n, m.couponWord(n), other)
+	case notify.KindDepositBack:
+		err = m.depositBack(ctx, n)
+	case notify.KindMessage:
+		err = m.message(ctx, n, other)
 	default:
 		err = other(ctx)
 	}

@@ -14,8 +14,8 @@ import (
 )
 
 // rows returns the ledger's refunds that a notice may be about: f's, without
-// those that another trade_no or auth_no tells apart.
-func (m *Module) rows(ctx context.Context, n *notify.Notification, f store.Filter) ([]store.Refund, error) {
+// those that another trade_no or authNo tells apart.
+func (m *Module) rows(ctx context.Context, n *notify.Notification, authNo string, f store.Filter) ([]store.Refund, error) {
 	f.App, f.Limit = m.config.App.ID, maxRows
 	if f.Kind == store.Trade && f.OutTradeNo == "" {
 		return nil, nil
@@ -26,7 +26,7 @@ func (m *Module) rows(ctx context.Context, n *notify.Notification, f store.Filte
 	}
 	differ := func(a, b string) bool { return a != "" && b != "" && a != b }
 	return slices.DeleteFunc(rows, func(r store.Refund) bool {
-		return differ(r.TradeNo, n.TradeNo()) || differ(r.AuthNo, n.AuthNo()) ||
+		return differ(r.TradeNo, n.TradeNo()) || differ(r.AuthNo, authNo) ||
 			n.AuthAppID() != "" && (r.Merchant == "") != (n.AuthAppID() == m.config.App.ID)
 	}), nil
 }
@@ -71,10 +71,7 @@ func (m *Module) amountOf(ctx context.Context, r store.Refund) money.Amount {
 		if q.judge(reply, err, want(r)).Outcome != gateway.Succeeded {
 			continue
 		}
-		if r.Kind == store.Coupon {
-			return gateway.DecodeCoupon(reply).Amount
-		}
-		return gateway.DecodeRefundQuery(reply).RefundAmount
+		return q.amount(reply)
 	}
 	return 0
 }

@@ -15,7 +15,7 @@ import (
 // proves that a refund happened; its refund_fee is the trade's in all, so that
 // the amount comes from the ledger or from a query.
 func (m *Module) tradeNotice(ctx context.Context, n *notify.Notification) error {
-	rows, err := m.rows(ctx, n, store.Filter{Kind: store.Trade, OutTradeNo: n.OutTradeNo()})
+	rows, err := m.rows(ctx, n, n.AuthNo(), store.Filter{Kind: store.Trade, OutTradeNo: n.OutTradeNo()})
 	if err != nil {
 		return err
 	}

@@ -143,6 +143,7 @@ func notifyProblem(err error, zh bool) problem {
 		code string
 	}{
 		{errUnhandled, "notification_unhandled"},
+		{errNoDepositBack, "notification_unhandled"},
 		{errBusy, "notification_pending"},
 		{errUnsettled, "notification_pending"},
 		{errHookFailed, "notification_pending"},

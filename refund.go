@@ -69,9 +69,16 @@ func (m *Module) CouponRefund(ctx context.Context, request CouponRefundRequest) 
 }
 
 func (m *Module) refundCoupon(ctx context.Context, request CouponRefundRequest) (Result, error) {
-	if request.NotifyURL == "" {
+	newer := m.config.CouponProduct == FundTransRefund
+	switch {
+	case request.NotifyURL == "" && !newer:
 		request.NotifyURL = m.config.App.NotifyURL
-	} else if !m.config.App.allowsNotifyURL(request.NotifyURL) {
+	case request.NotifyURL != "" && newer:
+		return Result{}, invalid("/notify_url", "unknown", Text{
+			En: "notify_url is no parameter of " + string(FundTransRefund) + ", which is notified to the application's gateway",
+			Zh: string(FundTransRefund) + "没有notify_url参数，其结果通知到应用网关",
+		})
+	case request.NotifyURL != "" && !m.config.App.allowsNotifyURL(request.NotifyURL):
 		return Result{}, invalid("/notify_url", "allowed", Text{
 			En: "notify_url must be one of the application's own (App.NotifyURL, App.NotifyURLs)",
 			Zh: "notify_url必须是本应用配置的通知地址之一(App.NotifyURL、App.NotifyURLs)",
@@ -81,16 +88,22 @@ func (m *Module) refundCoupon(ctx context.Context, request CouponRefundRequest) 
 	if err != nil {
 		return Result{}, err
 	}
-	content, err := json.Marshal(gateway.CouponRefund{
+	var content any = gateway.CouponRefund{
 		AuthNo: request.AuthNo, OutRequestNo: request.OutRequestNo, Amount: request.Amount, Remark: request.Remark,
-	})
+	}
+	if newer {
+		content = gateway.FundTransRefund{
+			OrderID: request.AuthNo, OutRequestNo: request.OutRequestNo, RefundAmount: request.Amount, Remark: request.Remark,
+		}
+	}
+	text, err := json.Marshal(content)
 	if err != nil {
 		return Result{}, nothingSent("biz_content", err)
 	}
 	return m.refund(ctx, store.Refund{
-		Kind: store.Coupon, App: m.config.App.ID, Merchant: merchant,
+		Kind: store.Coupon, Method: string(m.config.CouponProduct), App: m.config.App.ID, Merchant: merchant,
 		AuthNo: request.AuthNo, OutOrderNo: request.OutOrderNo, OutRequestNo: request.OutRequestNo, Amount: request.Amount,
-		Request: store.JSON(content), NotifyURL: request.NotifyURL, Actor: request.Actor,
+		Request: store.JSON(text), NotifyURL: request.NotifyURL, Actor: request.Actor,
 	}, token, request.AppAuthToken != "")
 }
 

@@ -50,10 +50,12 @@ type RefundRequest struct {
 }
 
 // CouponRefundRequest asks for the return of a red packet, or of what nobody
-// took of it. The fields are alipay.fund.coupon.order.refund's; lengths are in
-// characters.
+// took of it. The fields are alipay.fund.coupon.order.refund's, also with
+// [FundTransRefund]; lengths are in characters.
 type CouponRefundRequest struct {
-	AuthNo string `json:"auth_no" validate:"required,max=64,plain"` // Alipay's number of the red packet
+	// AuthNo is Alipay's number of the red packet: its auth_no, or its order_id
+	// with [FundTransRefund].
+	AuthNo string `json:"auth_no" validate:"required,max=64,plain"`
 	// OutRequestNo is the refund's own number, never used before by the merchant,
 	// and not the payment's. The same number again is the same refund.
 	OutRequestNo string       `json:"out_request_no" validate:"required,max=64,plain"`

@@ -39,11 +39,17 @@ func (m *Module) MountRefunds(r gin.IRouter, guard gin.HandlerFunc, more ...gin.
 	r.GET("/refunds/:id", chain(m.getRefund)...)
 }
 
-// MountNotify adds the route that listens, POST /notify. Its address is
-// App.NotifyURL. No login may stand before it: Alipay has none, and the
-// signature is the check.
+// MountNotify adds the routes that listen:
+//
+//	POST /notify   notifications; its address is App.NotifyURL
+//	POST /gateway  messages, if it is set as the application's gateway (应用网关)
+//	               in Alipay's console
+//
+// Both take both, so that nothing is lost where one address serves for the other.
+// No login may stand before them: Alipay has none, and the signature is the check.
 func (m *Module) MountNotify(r gin.IRouter) {
 	r.POST("/notify", m.postNotify)
+	r.POST("/gateway", m.postNotify)
 }
 
 // Plugin is a part of the module in the form that gin-vue-admin's plugins have.

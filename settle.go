@@ -1,6 +1,7 @@
 package alirefund
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/alirefund/alirefund/gateway"
+	"github.com/alirefund/alirefund/money"
 	"github.com/alirefund/alirefund/store"
 )
 
@@ -44,19 +46,25 @@ func (m *Module) send(ctx context.Context, r store.Refund, token, claim string) 
 	r.Attempts, r.SentAt = attempt.Number, time.Now()
 
 	s := store.Settlement{Source: store.ByAnswer, Attempt: attempt.Number, Token: attempt.Token}
-	options := gateway.Options{AppAuthToken: token, NotifyURL: r.NotifyURL}
-	var reply gateway.Reply
-	var verdict gateway.Verdict
-	if r.Kind == store.Coupon {
-		reply, err = m.gateway.Do(ctx, gateway.MethodCouponRefund, json.RawMessage(r.Request), options)
-		verdict = gateway.JudgeCouponRefund(reply, err, want(r))
-	} else {
-		reply, err = m.gateway.Do(ctx, gateway.MethodTradeRefund, json.RawMessage(r.Request), options)
-		verdict = gateway.JudgeTradeRefund(reply, err, want(r))
-	}
+	method, judge := calling(r)
+	reply, err := m.gateway.Do(ctx, method, json.RawMessage(r.Request), gateway.Options{AppAuthToken: token, NotifyURL: r.NotifyURL})
 	// A settlement that could not be written leaves the refund pending.
-	r, _ = m.settle(ctx, r, claim, learnt(s, reply, err, verdict))
+	r, _ = m.settle(ctx, r, claim, learnt(s, reply, err, judge(reply, err, want(r))))
 	return r, nil
+}
+
+// judging says what the reply and error of a call prove.
+type judging func(gateway.Reply, error, gateway.Want) gateway.Verdict
+
+// calling returns the interface that makes a refund.
+func calling(r store.Refund) (method string, judge judging) {
+	switch {
+	case r.Kind != store.Coupon:
+		return gateway.MethodTradeRefund, gateway.JudgeTradeRefund
+	case r.Method == gateway.MethodFundTransRefund:
+		return gateway.MethodFundTransRefund, gateway.JudgeFundTransRefund
+	}
+	return gateway.MethodCouponRefund, gateway.JudgeCouponRefund
 }
 
 // permission records the next send, after waiting for the order's spacing, for
@@ -119,6 +127,9 @@ func (m *Module) ask(ctx context.Context, r store.Refund, claim string) (_ store
 		if verdict.Outcome == gateway.Unresolved && blind(r) && late {
 			s.Attention = "Alipay cannot be asked about it without the red packet's out_order_no: repeat the request with that, or look for its number in Alipay's console"
 		}
+		if r.Method == gateway.MethodFundTransRefund && reply.Code == "40004" && late && !strings.Contains(reply.SubCode, "SYSTEM_ERROR") {
+			s.Attention = "Alipay's query refused with " + reply.SubCode + ", which is not documented to mean that nothing moved: look for its number in Alipay's console"
+		}
 		if r, err = m.settle(ctx, r, claim, s); err != nil {
 			return r, false
 		}
@@ -131,13 +142,14 @@ func (m *Module) ask(ctx context.Context, r store.Refund, claim string) (_ store
 
 // blind tells whether no documented question about the refund is known.
 func blind(r store.Refund) bool {
-	return r.Kind == store.Coupon && r.OutOrderNo == "" && r.OperationID == ""
+	return r.Kind == store.Coupon && r.Method == "" && r.OutOrderNo == "" && r.OperationID == ""
 }
 
 type question struct {
 	method  string
 	content any
-	judge   func(gateway.Reply, error, gateway.Want) gateway.Verdict
+	judge   judging
+	amount  func(gateway.Reply) money.Amount // of what it found
 }
 
 // questions returns how a refund can be asked about, the best first. The
@@ -150,6 +162,13 @@ func (m *Module) questions(r store.Refund) []question {
 			gateway.MethodRefundQuery,
 			gateway.RefundQuery{OutTradeNo: r.OutTradeNo, OutRequestNo: r.OutRequestNo},
 			gateway.JudgeRefundQuery,
+			func(reply gateway.Reply) money.Amount { return gateway.DecodeRefundQuery(reply).RefundAmount },
+		}}
+	}
+	if r.Method == gateway.MethodFundTransRefund {
+		return []question{{
+			gateway.MethodFundTransQuery, gateway.AskFundTransRefund(r.OutRequestNo), gateway.JudgeFundTransQuery,
+			func(reply gateway.Reply) money.Amount { return gateway.DecodeFundTransQuery(reply).TransAmount },
 		}}
 	}
 	var pairs []gateway.CouponQuery
@@ -164,7 +183,10 @@ func (m *Module) questions(r store.Refund) []question {
 	}
 	questions := make([]question, len(pairs))
 	for i, pair := range pairs {
-		questions[i] = question{gateway.MethodCouponQuery, pair, gateway.JudgeCouponQuery}
+		questions[i] = question{
+			gateway.MethodCouponQuery, pair, gateway.JudgeCouponQuery,
+			func(reply gateway.Reply) money.Amount { return gateway.DecodeCoupon(reply).Amount },
+		}
 	}
 	return questions
 }
@@ -201,7 +223,7 @@ func learnt(s store.Settlement, reply gateway.Reply, err error, v gateway.Verdic
 		s.Answer = store.JSON(reply.Node)
 	}
 	if v.Outcome == gateway.Succeeded || reply.Code == "10000" && !v.Attention { // a red packet in progress has its operation_id
-		s.TradeNo, s.OutOrderNo, s.OperationID = reply.Text("trade_no"), reply.Text("out_order_no"), reply.Text("operation_id")
+		s.TradeNo, s.OutOrderNo, s.OperationID = reply.Text("trade_no"), reply.Text("out_order_no"), cmp.Or(reply.Text("operation_id"), reply.Text("refund_order_id"))
 	}
 	if v.Attention {
 		s.Attention = attention(reply, err)

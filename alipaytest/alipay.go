@@ -27,6 +27,10 @@ type Config struct {
 	// [signer.PublicKeysFromPEM] reads. If it is empty the fake makes a pair, and
 	// the application signs with [Alipay.AppPrivateKey].
 	AppPublicKey string
+	// AppGatewayURL is the application's gateway, to which messages go: of
+	// [Alipay.DepositBack], and of red packets of the newer product. Empty means
+	// that the application has none, and none are sent.
+	AppGatewayURL string
 	// Now is the clock that the application lives by. Default: [time.Now], which
 	// is the bubble's inside a testing/synctest bubble.
 	Now func() time.Time
@@ -42,6 +46,7 @@ const noticeTimeout = 10 * time.Second
 // for concurrent use.
 type Alipay struct {
 	appID, sellerID string
+	appGateway      string
 	appPrivateKey   string
 	publicKey       string
 	sign            *signer.Signer   // Alipay's own key
@@ -79,6 +84,7 @@ func New(c Config) *Alipay {
 	a := &Alipay{
 		appID:      orElse(c.AppID, "2021000000000001"),
 		sellerID:   orElse(c.SellerID, "2088000000000001"),
+		appGateway: c.AppGatewayURL,
 		now:        c.Now,
 		digits:     randomDigits(8),
 		byOrder:    map[string]*trade{},

@@ -11,7 +11,7 @@ import (
 // RedPacket is a paid red packet, some of which may have been claimed.
 // [Alipay.AddRedPacket] fills in what is empty.
 type RedPacket struct {
-	AuthNo       string       // Alipay's number of the order
+	AuthNo       string       // Alipay's number of the order; of the newer product its order_id
 	OutOrderNo   string       // the merchant's number of the order
 	OutRequestNo string       // the payment's request number, which no refund may reuse
 	OperationID  string       // Alipay's number of the payment
@@ -21,6 +21,9 @@ type RedPacket struct {
 	ExpiresAt    time.Time    // when Alipay returns what is left; default: in 48 h
 	PayerLogonID string       // masked, as Alipay sends it
 	PayerUserID  string
+	// FundTrans: it is of the newer product, which alipay.fund.trans.refund
+	// returns, and whose returns are told to Config.AppGatewayURL.
+	FundTrans bool
 }
 
 // expiry is how long a red packet may be claimed by default (Alipay's post on
@@ -110,7 +113,7 @@ func (a *Alipay) couponRefund(q *request, now time.Time) (node, *failure) {
 	}
 	p := a.packets[values["auth_no"]]
 	switch {
-	case p == nil:
+	case p == nil || p.FundTrans:
 		return nil, business("AUTH_ORDER_NOT_EXIST", "支付宝资金授权订单不存在", field{"out_request_no", number})
 	case a.operations[number] != nil:
 		return nil, business("UNIQUE_VIOLATION", "商户请求号重复", field{"out_request_no", number})
@@ -204,7 +207,11 @@ func (a *Alipay) expire(now time.Time) {
 	})
 	for _, p := range over {
 		op := a.giveBack(p, p.left(), AutomaticReturn, a.number(now, "9", 28), "", now)
-		a.couponNotice(op, p.NotifyURL, "", now)
+		if p.FundTrans {
+			a.fundRefundMessage(op, "", now)
+		} else {
+			a.couponNotice(op, p.NotifyURL, "", now)
+		}
 	}
 	a.planExpiry()
 }

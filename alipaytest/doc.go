@@ -27,8 +27,9 @@
 //     [Alipay.Movements], and for the details [Alipay.Calls] and [Alipay.Notices].
 //
 // The interfaces are alipay.trade.refund, alipay.trade.fastpay.refund.query,
-// alipay.trade.query, alipay.trade.close, alipay.fund.coupon.order.refund and
-// alipay.fund.coupon.operation.query, with the rules and error codes of their
+// alipay.trade.query, alipay.trade.close, alipay.fund.coupon.order.refund,
+// alipay.fund.coupon.operation.query, alipay.fund.trans.refund and
+// alipay.fund.trans.common.query, with the rules and error codes of their
 // pages in opendocs. The fake is stricter than Alipay in one thing: parameters
 // must stand where the pages want them, biz_content in the body and all others
 // in the URL.

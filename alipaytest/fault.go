@@ -12,8 +12,8 @@ type Fault struct {
 	Kind FaultKind
 	// Method is the interface whose call goes wrong, such as
 	// "alipay.trade.fastpay.refund.query". Empty means any call that moves money
-	// (alipay.trade.refund and alipay.fund.coupon.order.refund), and for faults
-	// of notices any notice.
+	// (alipay.trade.refund, alipay.fund.coupon.order.refund and
+	// alipay.fund.trans.refund), and for faults of notices any notice.
 	Method string
 	// Delay is how long [Slow] and [NoticeLate] take. 0 means 3 s and 1 h.
 	Delay time.Duration
@@ -137,7 +137,7 @@ func (f Fault) matches(p place, method string) bool {
 	case f.Method != "":
 		return f.Method == method
 	}
-	return p == atNotice || method == methodRefund || method == methodCouponRefund
+	return p == atNotice || method == methodRefund || method == methodCouponRefund || method == methodFundTransRefund
 }
 
 // faults are those that are planned, and those that come at random.

@@ -16,6 +16,8 @@ const (
 	methodTradeClose      = "alipay.trade.close"
 	methodCouponRefund    = "alipay.fund.coupon.order.refund"
 	methodCouponOperation = "alipay.fund.coupon.operation.query"
+	methodFundTransRefund = "alipay.fund.trans.refund"
+	methodFundTransQuery  = "alipay.fund.trans.common.query"
 )
 
 var interfaces = map[string]func(*Alipay, *request, time.Time) (node, *failure){
@@ -25,6 +27,8 @@ var interfaces = map[string]func(*Alipay, *request, time.Time) (node, *failure){
 	methodTradeClose:      (*Alipay).tradeClose,
 	methodCouponRefund:    (*Alipay).couponRefund,
 	methodCouponOperation: (*Alipay).couponOperation,
+	methodFundTransRefund: (*Alipay).fundTransRefund,
+	methodFundTransQuery:  (*Alipay).fundTransQuery,
 }
 
 // ServeHTTP is the gateway, at any path. A fault that leaves a call unanswered

@@ -59,7 +59,7 @@ func quote(text string, dst []byte) []byte {
 // (cloud.payment.common.refund) as numbers.
 var amounts = map[string]bool{
 	"refund_fee": true, "send_back_fee": true, "amount": true, "real_amount": true,
-	"refund_amount": true, "total_amount": true, "total_pay_refund_amount": true,
+	"refund_amount": true, "total_amount": true, "total_pay_refund_amount": true, "trans_amount": true,
 }
 
 // loose writes amounts as numbers and each list as its only element.

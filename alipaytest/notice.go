@@ -19,7 +19,7 @@ type Notice struct {
 	URL          string            // where it goes
 	Method       string            // the interface whose call caused it; empty if none did
 	Fault        FaultKind         // what goes wrong with it, or 0
-	Params       map[string]string // what it says; notify_time and sign are each delivery's own
+	Params       map[string]string // what it says; notify_time, a message's utc_timestamp, and sign are each delivery's own
 	Due          time.Time         // of the next delivery; zero if there will be none
 	Deliveries   []Delivery
 	Acknowledged bool // answered with 200 and exactly "success"
@@ -220,7 +220,8 @@ func replaced(params []signer.Param, key, value string) []signer.Param {
 }
 
 // withNulls replaces by the literal null what a receiver can do without. A red
-// packet's notice also loses what the sample does not have.
+// packet's notice also loses what the sample does not have. A message has nothing
+// to spare.
 func withNulls(params []signer.Param) []signer.Param {
 	var changed []signer.Param
 	coupon := slices.Contains(params, signer.Param{Key: "notify_type", Value: couponNotifyType})
@@ -230,7 +231,7 @@ func withNulls(params []signer.Param) []signer.Param {
 			if coupon {
 				continue
 			}
-		case "notify_type", "operation_type", "amount",
+		case "msg_method", "biz_content", "notify_type", "operation_type", "amount",
 			"trade_status", "seller_id", "out_trade_no", "trade_no", "total_amount", "refund_fee":
 		default:
 			p.Value = "null"
@@ -245,7 +246,7 @@ func withNulls(params []signer.Param) []signer.Param {
 // not count on any order.
 func (a *Alipay) form(n *notice, now time.Time) string {
 	params := append([]signer.Param{
-		{Key: "notify_time", Value: stamp(now)},
+		n.sentAt(now),
 		{Key: "notify_id", Value: n.ID},
 		{Key: "sign_type", Value: "RSA2"},
 	}, n.params...)

@@ -13,6 +13,8 @@ type refund struct {
 	amount money.Amount
 	reason string
 	at     time.Time
+	// depositBack: what its bank does is told to the application's gateway.
+	depositBack bool
 }
 
 // refund is alipay.trade.refund. a.mu is held.
@@ -46,7 +48,7 @@ func (a *Alipay) refund(q *request, now time.Time) (node, *failure) {
 	if f := a.refusal(t, amount, values["out_request_no"] != ""); f != nil {
 		return nil, f
 	}
-	r := a.give(t, &refund{number: number, bizNo: bizNo, amount: amount, reason: values["refund_reason"], at: now}, methodRefund)
+	r := a.give(t, &refund{number: number, bizNo: bizNo, amount: amount, reason: values["refund_reason"], at: now, depositBack: q.asks("deposit_back_info")}, methodRefund)
 	return t.refundAnswer(q, r, "Y"), nil
 }
 

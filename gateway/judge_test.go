@@ -74,6 +74,30 @@ func TestJudge(t *testing.T) {
 		{gateway.CouponQueryCall, "no red packet", `"operation_type":"REFUND","status":"SUCCESS","out_request_no":"R1","amount":"1.00"`, asked, nothing},
 		{gateway.CouponQueryCall, "no number", `"operation_type":"REFUND","status":"SUCCESS","auth_no":"A1","amount":"1.00"`, asked, nothing},
 		{gateway.CouponQueryCall, "no amount", `"operation_type":"REFUND","status":"SUCCESS","auth_no":"A1","out_request_no":"R1"`, asked, nothing},
+
+		{gateway.FundTransRefundCall, "amount as a number", `"status":"SUCCESS","order_id":"A1","out_request_no":"R1","refund_amount":1`, asked, moved},
+		{gateway.FundTransRefundCall, "no order_id", `"status":"SUCCESS","out_request_no":"R1","refund_amount":"1.00"`, asked, moved},
+		{gateway.FundTransRefundCall, "status alone", `"status":"SUCCESS"`, asked, nothing},
+		{gateway.FundTransRefundCall, "no number", `"status":"SUCCESS","order_id":"A1","refund_amount":"1.00"`, asked, nothing},
+		{gateway.FundTransRefundCall, "no amount", `"status":"SUCCESS","order_id":"A1","out_request_no":"R1"`, asked, nothing},
+		{gateway.FundTransRefundCall, "no status", `"order_id":"A1","out_request_no":"R1","refund_amount":"1.00"`, asked, nothing},
+		{gateway.FundTransRefundCall, "lower case", `"status":"success","order_id":"A1","out_request_no":"R1","refund_amount":"1.00"`, asked, nothing},
+		{gateway.FundTransRefundCall, "CLOSED", `"status":"CLOSED","order_id":"A1","out_request_no":"R1","refund_amount":"1.00"`, asked, nothing},
+		{gateway.FundTransRefundCall, "other red packet", `"status":"SUCCESS","order_id":"A2","out_request_no":"R1","refund_amount":"1.00"`, asked, attention},
+		{gateway.FundTransRefundCall, "other number", `"status":"SUCCESS","order_id":"A1","out_request_no":"r1","refund_amount":"1.00"`, asked, attention},
+		{gateway.FundTransRefundCall, "other amount", `"status":"SUCCESS","order_id":"A1","out_request_no":"R1","refund_amount":"1.01"`, asked, attention},
+
+		{gateway.FundTransQueryCall, "amount as a number", `"status":"SUCCESS","order_id":"F1","out_biz_no":"R1","trans_amount":1.00`, asked, moved},
+		{gateway.FundTransQueryCall, "amount not known to us", `"status":"SUCCESS","out_biz_no":"R1","trans_amount":"7.00"`, unknown, moved},
+		{gateway.FundTransQueryCall, "empty", `"msg":"Success"`, asked, nothing},
+		{gateway.FundTransQueryCall, "the red packet's own payment, perhaps", `"status":"SUCCESS","order_id":"A1","out_biz_no":"R1","trans_amount":"1.00"`, asked, nothing},
+		{gateway.FundTransQueryCall, "the red packet's own payment", `"status":"SUCCESS","order_id":"A1","out_biz_no":"PAY1","trans_amount":"1.00"`, asked, attention},
+		{gateway.FundTransQueryCall, "no number", `"status":"SUCCESS","order_id":"F1","trans_amount":"1.00"`, asked, nothing},
+		{gateway.FundTransQueryCall, "no amount", `"status":"SUCCESS","order_id":"F1","out_biz_no":"R1"`, asked, nothing},
+		{gateway.FundTransQueryCall, "other amount", `"status":"SUCCESS","order_id":"F1","out_biz_no":"R1","trans_amount":"2.00"`, asked, attention},
+		{gateway.FundTransQueryCall, "DEALING", `"status":"DEALING","order_id":"F1","out_biz_no":"R1","trans_amount":"1.00"`, asked, nothing},
+		{gateway.FundTransQueryCall, "FAIL", `"status":"FAIL","order_id":"F1","out_biz_no":"R1","trans_amount":"1.00"`, asked, nothing},
+		{gateway.FundTransQueryCall, "REFUND", `"status":"REFUND","order_id":"F1","out_biz_no":"R1","trans_amount":"1.00"`, asked, nothing},
 	} {
 		t.Run(fmt.Sprintf("%v/%s", c.call, c.what), func(t *testing.T) {
 			reply, err := came(gateway.SignedAnswer, "10000", "", c.fields)

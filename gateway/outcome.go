@@ -52,10 +52,12 @@ const (
 	RefundQueryCall
 	CouponRefundCall
 	CouponQueryCall
+	FundTransRefundCall
+	FundTransQueryCall
 )
 
 func (c Call) String() string {
-	return [...]string{"any", MethodTradeRefund, MethodRefundQuery, MethodCouponRefund, MethodCouponQuery}[c]
+	return [...]string{"any", MethodTradeRefund, MethodRefundQuery, MethodCouponRefund, MethodCouponQuery, MethodFundTransRefund, MethodFundTransQuery}[c]
 }
 
 // Transport is what came of the exchange as such.
@@ -111,8 +113,8 @@ type Row struct {
 }
 
 var (
-	refunds = []Call{TradeRefundCall, CouponRefundCall}
-	queries = []Call{RefundQueryCall, CouponQueryCall}
+	refunds = []Call{TradeRefundCall, CouponRefundCall, FundTransRefundCall}
+	queries = []Call{RefundQueryCall, CouponQueryCall, FundTransQueryCall}
 )
 
 // table is read from top to bottom; the first row that matches decides.
@@ -127,7 +129,7 @@ var table = []Row{
 	{Calls: refunds, Transport: SignedAnswer, Codes: []string{"10000"}, Proofs: []Proof{Moved}, Verdict: Verdict{Outcome: Succeeded}, Why: "fund_change=Y, or status SUCCESS of a red packet"},
 	{Calls: refunds, Transport: SignedAnswer, Codes: []string{"10000"}, Proofs: []Proof{Mismatch}, Verdict: Verdict{Attention: true}, Why: "an answer to another refund"},
 	{Calls: []Call{TradeRefundCall}, Transport: SignedAnswer, Codes: []string{"10000"}, Verdict: Verdict{Ended: true}, Why: "fund_change is not Y: repeated, or not refunded; only a query tells"},
-	{Calls: []Call{CouponRefundCall}, Transport: SignedAnswer, Codes: []string{"10000", "10003"}, Why: "in progress; only a query tells"},
+	{Calls: []Call{CouponRefundCall, FundTransRefundCall}, Transport: SignedAnswer, Codes: []string{"10000", "10003"}, Why: "in progress; only a query tells"},
 
 	{Calls: refunds, Transport: SignedAnswer, Codes: []string{"40005"}, Verdict: Verdict{Outcome: FailedRetryable}, Why: "rate limited: not carried out"},
 	{Calls: refunds, Transport: SignedAnswer, Codes: []string{"20001", "40001", "40002", "40003", "40006"}, Verdict: Verdict{Outcome: FailedRetryable}, Why: "token, parameter, signature or permission: not carried out"},
@@ -151,6 +153,8 @@ var table = []Row{
 	{Calls: []Call{CouponRefundCall}, Transport: SignedAnswer, Codes: []string{"40004"}, SubCodes: []string{
 		"MONEY_NOT_ENOUGH", "ILLEGAL_ARGUMENT", "AUTH_ORDER_NOT_EXIST", "ENTERPRISE_PAY_BIZ_ERROR",
 	}, Verdict: Verdict{Outcome: Failed}, Why: "refused for good"},
+
+	{Calls: []Call{FundTransRefundCall, FundTransQueryCall}, Transport: SignedAnswer, Codes: []string{"40004"}, Why: "its sub_codes are not documented: none of them proves that nothing moved"},
 
 	{Calls: queries, Transport: SignedAnswer, Codes: []string{"10000"}, Proofs: []Proof{Moved}, Verdict: Verdict{Outcome: Succeeded}, Why: "success, and order, number and amount match"},
 	{Calls: queries, Transport: SignedAnswer, Codes: []string{"10000"}, Proofs: []Proof{Mismatch}, Verdict: Verdict{Attention: true}, Why: "the number belongs to another refund"},
@@ -195,7 +199,7 @@ func matchesAny(patterns []string, code string) bool {
 // Want is the refund that a call was made for, or a question asked about.
 type Want struct {
 	OutTradeNo   string // trade
-	AuthNo       string // red packet
+	AuthNo       string // red packet; its order_id, in the newer product
 	OutRequestNo string
 	Amount       money.Amount // 0: not known, anything matches
 }

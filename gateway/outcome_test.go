@@ -61,7 +61,7 @@ func expected(call gateway.Call, transport gateway.Transport, code, sub string, 
 		attention  = gateway.Verdict{Attention: true}
 		ended      = gateway.Verdict{Ended: true}
 		in         = func(list []string) bool { return slices.Contains(list, sub) }
-		asks       = call == gateway.RefundQueryCall || call == gateway.CouponQueryCall
+		asks       = call == gateway.RefundQueryCall || call == gateway.CouponQueryCall || call == gateway.FundTransQueryCall
 	)
 	switch transport {
 	case gateway.NothingSent:
@@ -158,12 +158,25 @@ var (
 			gateway.Unclear:  `"auth_no":"A1","out_request_no":"R1","amount":"1.00","status":"CLOSED","operation_type":"REFUND"`,
 			gateway.Mismatch: `"auth_no":"A1","out_request_no":"R1","amount":"1.00","status":"SUCCESS","operation_type":"PAY"`,
 		},
+		gateway.FundTransRefundCall: {
+			gateway.Moved:    `"order_id":"A1","out_request_no":"R1","refund_amount":"1.00","status":"SUCCESS"`,
+			gateway.Unclear:  `"order_id":"A1","out_request_no":"R1","refund_amount":"1.00","status":"DEALING"`,
+			gateway.Mismatch: `"order_id":"A2","out_request_no":"R1","refund_amount":"1.00","status":"SUCCESS"`,
+		},
+		gateway.FundTransQueryCall: {
+			gateway.Moved:    `"order_id":"F1","out_biz_no":"R1","trans_amount":"1.00","status":"SUCCESS"`,
+			gateway.Unclear:  `"order_id":"F1","out_biz_no":"R1","trans_amount":"1.00","status":"CLOSED"`,
+			gateway.Mismatch: `"order_id":"F1","out_biz_no":"R2","trans_amount":"1.00","status":"SUCCESS"`,
+		},
 	}
 	judges = map[gateway.Call]func(gateway.Reply, error, gateway.Want) gateway.Verdict{
 		gateway.TradeRefundCall:  gateway.JudgeTradeRefund,
 		gateway.CouponRefundCall: gateway.JudgeCouponRefund,
 		gateway.RefundQueryCall:  gateway.JudgeRefundQuery,
 		gateway.CouponQueryCall:  gateway.JudgeCouponQuery,
+
+		gateway.FundTransRefundCall: gateway.JudgeFundTransRefund,
+		gateway.FundTransQueryCall:  gateway.JudgeFundTransQuery,
 	}
 	transports = []gateway.Transport{gateway.NothingSent, gateway.NoAnswer, gateway.Unverified, gateway.SignedAnswer}
 )

@@ -28,8 +28,13 @@ const (
 	// KindCouponRefund: about the refund of a red packet. Only if
 	// [Notification.Succeeded] did it happen.
 	KindCouponRefund Kind = "coupon_refund"
-	// KindOther: everything else, the messages of the application gateway
-	// (msg_method) among it.
+	// KindDepositBack: a bank took, or did not take, what a refund sent to a
+	// card. See [Notification.DepositBack].
+	KindDepositBack Kind = "deposit_back"
+	// KindMessage: every other message to the application's gateway; which one,
+	// [Notification.Message] says. A deposit-back that cannot be read is one too.
+	KindMessage Kind = "message"
+	// KindOther: everything else.
 	KindOther Kind = "other"
 )
 
@@ -183,9 +188,10 @@ const couponRefunded = "fund_stdtrustee_refund.success"
 
 // fund tells whether the notice belongs to the interfaces named alipay.fund,
 // whose fields are others. One of Alipay's pages prints a red packet's notice
-// with the notify_type of a trade's, so that it does not decide alone.
+// with the notify_type of a trade's, so that it does not decide alone. A message
+// has a form of its own.
 func (n *Notification) fund() bool {
-	return strings.HasPrefix(n.NotifyType(), "fund_") || n.AuthNo() != "" && n.OperationType() != ""
+	return n.Message() == "" && (strings.HasPrefix(n.NotifyType(), "fund_") || n.AuthNo() != "" && n.OperationType() != "")
 }
 
 // classify goes by facts, not by names: a partial refund is notified with the
@@ -193,8 +199,8 @@ func (n *Notification) fund() bool {
 // unpaid trade's closing, and a payment may carry a refund_fee of 0.00 (signed
 // captures).
 func (n *Notification) classify() Kind {
-	if n.Get("msg_method") != "" {
-		return KindOther
+	if n.Message() != "" {
+		return n.classifyMessage()
 	}
 	if n.fund() {
 		refund := n.OperationType() == "REFUND" || n.OperationType() == "" && n.NotifyType() == couponRefunded

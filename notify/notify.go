@@ -276,7 +276,7 @@ func unhidden(params []signer.Param) error {
 // decisive tells whether this module acts upon the field.
 func decisive(key string) bool {
 	switch key {
-	case "app_id", "auth_app_id", "seller_id", "seller_email", "charset", "method", "msg_method",
+	case "app_id", "auth_app_id", "seller_id", "seller_email", "charset", "method", "msg_method", "biz_content",
 		"notify_id", "notify_type", "operation_type", "trade_status", "status", "gmt_refund",
 		"out_trade_no", "trade_no", "out_biz_no", "auth_no", "out_order_no", "out_request_no",
 		"operation_id", "refund_fee", "total_amount", "amount":

@@ -56,8 +56,10 @@ func TestKind(t *testing.T) {
 		{"another fund notice", couponRefund.with(fields{"notify_type": "fund_auth_freeze", "operation_type": "FREEZE"}), notify.KindOther, false, false},
 		{"a fund notice with a refund time", couponRefund.with(fields{"operation_type": "PAY", "gmt_refund": "2026-01-02 09:00:00"}), notify.KindOther, false, false},
 
-		{"gateway message", fields{"app_id": appID, "notify_id": notifyID, "msg_method": "alipay.fund.trans.order.changed", "biz_content": `{"status":"SUCCESS"}`, "version": "1.1"}, notify.KindOther, false, false},
-		{"gateway message with a fee", payment.with(fields{"msg_method": "alipay.trade.x", "refund_fee": "1.00"}), notify.KindOther, false, false},
+		{"gateway message", fields{"app_id": appID, "notify_id": notifyID, "msg_method": "alipay.fund.trans.order.changed", "biz_content": `{"status":"SUCCESS"}`, "version": "1.1"}, notify.KindMessage, false, false},
+		{"gateway message with a fee", payment.with(fields{"msg_method": "alipay.trade.x", "refund_fee": "1.00"}), notify.KindMessage, false, false},
+		{"deposit-back", depositBack, notify.KindDepositBack, false, false},
+		{"deposit-back that cannot be read", depositBack.with(fields{"biz_content": "{"}), notify.KindMessage, false, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			n, err := receiver(t).Open(test.notice.post(t))

@@ -16,7 +16,7 @@ type Kind string
 // The kinds of a refund.
 const (
 	Trade  Kind = "trade"  // alipay.trade.refund
-	Coupon Kind = "coupon" // alipay.fund.coupon.order.refund, a red packet
+	Coupon Kind = "coupon" // a red packet: alipay.fund.coupon.order.refund, or what Refund.Method says
 )
 
 // State is how far a refund has come. Pending is not failed: money may have
@@ -70,6 +70,11 @@ type Refund struct {
 	// Merchant is the host's key of the merchant that an ISV's application acts
 	// for; empty for the application's own.
 	Merchant string `json:"merchant,omitempty"`
+
+	// Method is the interface that makes the refund, if it is not the usual one of
+	// its Kind: alipay.fund.trans.refund, whose order_id is AuthNo and whose
+	// refund_order_id is OperationID.
+	Method string `json:"method,omitempty"`
 
 	OutTradeNo   string       `json:"out_trade_no,omitempty"`
 	TradeNo      string       `json:"trade_no,omitempty"`
@@ -177,10 +182,12 @@ type Delivery struct {
 // Entry is one line of a refund's history.
 type Entry struct {
 	At     time.Time `json:"at"`
-	What   string    `json:"what"`             // created, reopened, send, answer, query, notice, person, attention, delivered, undelivered, redeliver
+	What   string    `json:"what"`             // created, reopened, send, answer, query, notice, deposit_back, person, attention, delivered, undelivered, redeliver
 	Detail string    `json:"detail,omitempty"` // code, sub_code, finding: never a body, a token or a buyer
 	Actor  string    `json:"actor,omitempty"`
 	Number int       `json:"attempt,omitempty"` // the send it is about
+	// NotifyID is the message that a note came by, which stands here once.
+	NotifyID string `json:"notify_id,omitempty"`
 }
 
 // maxHistory bounds a record: the first entries and the latest are kept.

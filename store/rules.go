@@ -59,6 +59,10 @@ type Settlement struct {
 	Claim Lease
 	// Actor and Reason, ByPerson: who decided, and why.
 	Actor, Reason string
+	// Note, if it has a What, stands in the history, once for each NotifyID, and
+	// is all that this settlement does: what a bank did with the money later, for
+	// instance. At is set when it is recorded.
+	Note Entry
 
 	// Facts that fill in what the ledger does not know yet.
 	OutTradeNo, TradeNo, OutOrderNo, OperationID string
@@ -77,6 +81,10 @@ func (r Refund) Apply(s Settlement, now time.Time) (Refund, bool) {
 }
 
 func (r *Refund) apply(s Settlement, now time.Time) (changed bool) {
+	if s.Note.What != "" {
+		r.note(s.Note, now)
+		return false
+	}
 	before := r.State
 	r.UpdatedAt = now
 	r.learn(s)
@@ -133,6 +141,16 @@ func (r *Refund) apply(s Settlement, now time.Time) (changed bool) {
 	}
 	r.plan(now)
 	return r.State != before
+}
+
+// note enters what came by a message, unless it stands there already.
+func (r *Refund) note(e Entry, now time.Time) {
+	known := func(old Entry) bool { return old.What == e.What && old.NotifyID == e.NotifyID }
+	if e.NotifyID != "" && slices.ContainsFunc(r.History, known) {
+		return
+	}
+	e.At = now
+	r.Log(e)
 }
 
 // settle ends the refund's pending life.

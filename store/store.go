@@ -70,8 +70,8 @@ type Ledger interface {
 	// send. It fails with [ErrNotFound].
 	Sending(ctx context.Context, id string, p Permission) (Attempt, error)
 
-	// Settle records what was learnt, by [Refund.Apply], and tells whether that
-	// changed the refund's state. It fails with [ErrNotFound].
+	// Settle records what was learnt, by [Refund.Apply], a note included, and
+	// tells whether that changed the refund's state. It fails with [ErrNotFound].
 	Settle(ctx context.Context, id string, s Settlement) (Refund, bool, error)
 
 	// Deliver takes the delivery of one event for the length of lease. It

@@ -168,6 +168,7 @@ func keepsEverything(t *testing.T, s store.Store) {
 	r := store.Refund{
 		Kind: store.Coupon, App: "2021001234567890", Merchant: "merchant ", OutTradeNo: "Order/1 ",
 		TradeNo: "2021\\22", AuthNo: "auth'", OutOrderNo: "out order", OperationID: "operation", OutRequestNo: "退款1",
+		Method: "alipay.fund.trans.refund",
 		Amount: money.Max, Request: store.JSON("{\"z\": 1,\"a\":\"\\u4e2d\\/ 文\", \"z2\":1.10}"),
 		NotifyURL: "https://shop.example/notify?", Actor: "员工 7", Origin: store.FromNotice, State: store.Pending,
 		Code: "10000", SubCode: "ACQ.SYSTEM_ERROR", Message: "系统繁忙", Attention: "look at it",

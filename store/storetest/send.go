@@ -61,6 +61,31 @@ var sendTests = []test{
 		fail(t, s, failed.ID, true)
 		nosend(t, s, failed.ID, 1)
 	}},
+	{"a note stands in the history once, and changes nothing else", func(t *testing.T, s store.Store) {
+		pending := mustOpen(t, s, trade("order", "pending"), unlimited, store.Created)
+		mustSend(t, s, pending.ID, 0, long)
+		succeeded := mustOpen(t, s, trade("order", "succeeded"), unlimited, store.Created)
+		succeed(t, s, succeeded.ID)
+		for _, id := range []string{pending.ID, succeeded.ID} {
+			before := mustGet(t, s, id)
+			for _, notifyID := range []string{"1", "2", "1"} {
+				note := store.Entry{What: "deposit_back", Detail: "failed, 中", NotifyID: notifyID}
+				if _, changed := mustSettle(t, s, id, store.Settlement{Source: store.ByNotice, Finding: store.Refusal, Attempt: 1, Note: note}); changed {
+					t.Error("a note changed the state")
+				}
+			}
+			got := mustGet(t, s, id)
+			n := len(before.History)
+			if len(got.History) != n+2 || got.History[n].NotifyID != "1" || got.History[n+1].NotifyID != "2" {
+				t.Fatalf("history %+v, was %+v", got.History, before.History)
+			}
+			if e := got.History[n]; e.What != "deposit_back" || e.Detail != "failed, 中" || e.At.IsZero() {
+				t.Errorf("entry %+v", e)
+			}
+			got.History = got.History[:n]
+			same(t, "Get", got, before)
+		}
+	}},
 	{"settling tells whether the state changed", func(t *testing.T, s store.Store) {
 		r := mustOpen(t, s, trade("order", "number"), unlimited, store.Created)
 		fail(t, s, r.ID, false)
