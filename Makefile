@@ -43,7 +43,7 @@ fuzz: ## every fuzz target, FUZZTIME=30s each
 	  tests=$$(go test -list '^Fuzz' ./...); \
 	  echo "$$tests" | awk '/^Fuzz/ {name[++n] = $$1} /^ok/ {for (i = 1; i <= n; i++) print $$2, name[i]; n = 0}' | \
 	  while read -r package name; do \
-	    echo "== $$package: $$name"; go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$package"; \
+	    echo "== $$package: $$name"; go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x "$$package"; \
 	  done; done
 
 chaos: ## everything at random, by a fresh seed, which it prints (SEED=0)

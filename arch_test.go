@@ -18,7 +18,7 @@ const modulePath = "github.com/alirefund/alirefund"
 // that a new one is a decision.
 var rooms = map[string][]string{
 	"": {
-		"/gateway", "/notify", "/store", "/signer", "/money", "/internal/rawjson",
+		"/gateway", "/notify", "/explain", "/store", "/signer", "/money", "/internal/rawjson",
 		"github.com/gin-gonic/gin/...",
 		"github.com/go-playground/validator/v10/...",
 		"github.com/go-playground/locales/...",
@@ -31,6 +31,8 @@ var rooms = map[string][]string{
 	"/store/storetest":  {"/store", "/money"},
 	"/store/sqlstore":   {"/store", "/money"},
 	"/alipaytest":       {"/signer", "/money", "golang.org/x/text/..."},
+	"/explain":          {"/signer", "/notify", "/internal/rawjson", "golang.org/x/text/..."},
+	"/cmd/alirefund":    {"/explain", "/alipaytest", "/notify", "/signer", "/money"},
 	"/signer":           {},
 	"/money":            {},
 	"/internal/rawjson": {},

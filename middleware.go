@@ -90,19 +90,30 @@ func NotificationFrom(c *gin.Context) (*notify.Notification, bool) {
 var errNotAcknowledged = errors.New("alirefund: the host's handler did not acknowledge the notification")
 
 // open reads and verifies a notification, and puts the body back for whoever
-// reads it next.
+// reads it next. Why one does not verify it says in the log.
 func (m *Module) open(c *gin.Context) (*notify.Notification, error) {
 	if kept, ok := c.Get(gin.BodyBytesKey); ok { // an earlier ShouldBindBodyWith
 		if body, ok := kept.([]byte); ok {
 			c.Request.Body = io.NopCloser(bytes.NewReader(body))
 		}
 	}
+	if c.Request.Body == nil {
+		c.Request.Body = http.NoBody
+	}
 	var body bytes.Buffer
 	c.Request.Body = struct {
 		io.Reader
 		io.Closer
 	}{io.TeeReader(c.Request.Body, &body), c.Request.Body}
-	n, err := m.receiver.Receive(c.Request)
+	r := c.Request
+	n, err := m.receiver.Receive(r)
+	if err != nil {
+		received := body.Bytes()
+		if len(received) == 0 { // an earlier handler parsed the form
+			received = []byte(r.PostForm.Encode())
+		}
+		m.diagnose(r.Context(), received, err)
+	}
 	c.Request.Body = io.NopCloser(&body)
 	return n, err
 }

@@ -32,8 +32,9 @@ type Module struct {
 	// it has returned.
 	telling sync.Map
 
-	running  atomic.Bool // Run was started
-	warnOnce sync.Once
+	running   atomic.Bool // Run was started
+	warnOnce  sync.Once
+	diagnoses diagnoses // why notifications did not verify
 }
 
 // New checks the whole configuration and returns a module, or every

@@ -108,7 +108,7 @@ func (m *Module) getRefund(c *gin.Context) {
 }
 
 func (m *Module) postNotify(c *gin.Context) {
-	n, err := m.receiver.Receive(c.Request)
+	n, err := m.open(c)
 	if err == nil {
 		err = m.receive(c.Request.Context(), n, func(ctx context.Context) error { return m.hook(ctx, n) })
 	}
