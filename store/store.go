@@ -160,23 +160,3 @@ type Pruner interface {
 	// a zero time keeps all. 0 means that nothing is left to forget.
 	Prune(ctx context.Context, app string, nodes, refunds time.Time) (int, error)
 }
-
-// Filter selects refunds. App is required; every other empty field matches all.
-type Filter struct {
-	App          string
-	Kind         Kind
-	OutTradeNo   string
-	TradeNo      string
-	AuthNo       string
-	OutRequestNo string
-	OperationID  string
-	State        State
-	Undelivered  bool      // only those with an event to deliver
-	From, Until  time.Time // created at From or later, before Until
-	After        Cursor    // behind the last one of an earlier list
-	Limit        int       // at most so many; 0 means 100
-}
-
-// DefaultLimit is the number of refunds that List returns if the filter does
-// not say.
-const DefaultLimit = 100

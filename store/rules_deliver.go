@@ -1,0 +1,137 @@
+package store
+
+import (
+	"crypto/rand"
+	mathrand "math/rand/v2"
+	"time"
+)
+
+// How the host is told of a refund, and when somebody has to work on it again.
+
+// BeginDelivery decides [Ledger.Deliver].
+func (r *Refund) BeginDelivery(event Event, lease time.Duration, now time.Time) (token string, done bool) {
+	d := r.delivery(event)
+	switch {
+	case d.Done || !r.True(event):
+		return "", true
+	case d.Lease.Held(now):
+		return "", false
+	}
+	taken := Lease{Token: rand.Text(), Until: now.Add(lease)}
+	r.claim(event, taken, now)
+	r.plan(now)
+	return taken.Token, false
+}
+
+// claim takes the delivery of an event unless somebody has it.
+func (r *Refund) claim(event Event, lease Lease, now time.Time) {
+	d := r.delivery(event)
+	if d.Lease.Held(now) {
+		return
+	}
+	d.Tries++
+	d.At, d.Lease = now, lease
+	r.setDelivery(d)
+}
+
+// DeliveryLease is who is delivering the event.
+func (r Refund) DeliveryLease(event Event) Lease { return r.delivery(event).Lease }
+
+// EndDelivery decides [Ledger.Delivered], where done, and [Ledger.Undelivered],
+// where not, for a reason.
+func (r *Refund) EndDelivery(event Event, token string, done bool, reason string, now time.Time) (held bool) {
+	d := r.delivery(event)
+	if token == "" || d.Lease.Token != token {
+		return false
+	}
+	what := "delivered"
+	if !done {
+		what = "undelivered"
+	}
+	d.Done, d.Error, d.At, d.Lease = done, reason, now, Lease{}
+	r.setDelivery(d)
+	r.UpdatedAt = now
+	r.Log(Entry{At: now, What: what, Detail: string(event)})
+	r.plan(now)
+	return true
+}
+
+// Redeliver makes a delivered event due again, on purpose, and tells whether it
+// did: the event must be true of the refund.
+func (r *Refund) Redeliver(event Event, actor string, now time.Time) bool {
+	d := r.delivery(event)
+	if !r.True(event) {
+		return false
+	}
+	d.Done, d.At, d.Lease = false, now, Lease{}
+	r.setDelivery(d)
+	r.UpdatedAt = now
+	r.Log(Entry{At: now, What: "redeliver", Detail: string(event), Actor: actor})
+	r.plan(now)
+	return true
+}
+
+const (
+	firstAgain = 10 * time.Second
+	// orphaned is when a refund that was recorded, and never sent, is taken up:
+	// whoever recorded it has died or given up by then.
+	orphaned = time.Minute
+	// mostBackoff bounds the pause between two deliveries of one event.
+	mostBackoff = time.Hour
+)
+
+// plan sets Next: when an unresolved refund is to be asked about, or an
+// undelivered event to be delivered, whichever comes first. A lease that runs
+// out counts too, for its owner may have died.
+func (r *Refund) plan(now time.Time) {
+	var next time.Time
+	earliest := func(t time.Time) {
+		if next.IsZero() || t.Before(next) {
+			next = t
+		}
+	}
+	switch {
+	case r.State != Pending:
+	case r.Lease.Held(now):
+		earliest(r.Lease.Until)
+	case r.Unsent():
+		earliest(r.UpdatedAt.Add(orphaned))
+	default:
+		earliest(r.AskAt)
+	}
+	for _, event := range r.Due() {
+		switch d := r.delivery(event); {
+		case d.Lease.Held(now):
+			earliest(d.Lease.Until)
+		case d.Error != "":
+			earliest(d.At.Add(Backoff(d.Tries, time.Second, mostBackoff)))
+		default:
+			earliest(now)
+		}
+	}
+	r.Next = next
+}
+
+// Unsent tells whether the refund is pending and nothing was sent of it since it
+// was opened, or opened again.
+func (r Refund) Unsent() bool {
+	return r.State == Pending && len(r.Unanswered) == 0 && !r.Answered
+}
+
+// Orphaned tells whether the refund waits for a first send of its present life
+// that nobody will make any more.
+func (r Refund) Orphaned(now time.Time) bool {
+	return r.Unsent() && !r.Lease.Held(now) && !now.Before(r.UpdatedAt.Add(orphaned))
+}
+
+// Backoff is the pause before the try of that number: first, doubled with each,
+// at most most, and up to a fifth shorter or longer, so that what failed
+// together does not come back together.
+func Backoff(tries int, first, most time.Duration) time.Duration {
+	pause := first
+	for i := 1; i < tries && pause < most; i++ {
+		pause *= 2
+	}
+	pause = min(pause, most)
+	return pause - pause/5 + mathrand.N(2*pause/5+1) //nolint:gosec // only to spread the load
+}

@@ -1,0 +1,97 @@
+package store
+
+import (
+	"crypto/rand"
+	"slices"
+	"time"
+
+	"github.com/alirefund/alirefund/money"
+)
+
+// How a refund is opened, opened again, and sent.
+
+// BeginSend records the next send, by the conditions of [Ledger.Sending], and
+// returns it, or an Attempt without a token. last is when any refund of the
+// order was last sent.
+func (r *Refund) BeginSend(p Permission, last, now time.Time) Attempt {
+	if r.State != Pending || r.Attempts != p.Attempts || r.Lease.Held(now) {
+		return Attempt{}
+	}
+	if wait := p.Spacing - now.Sub(last); wait > 0 {
+		return Attempt{Wait: wait}
+	}
+	r.Attempts++
+	r.Asks = 0
+	r.Unanswered = append(r.Unanswered, r.Attempts)
+	r.Refused = false // a new send: an older refusal no longer speaks for it
+	r.Lease = Lease{Token: rand.Text(), Until: now.Add(p.Lease)}
+	r.SentAt, r.UpdatedAt, r.AskAt = now, now, r.Lease.Until
+	r.Log(Entry{At: now, What: "send", Number: r.Attempts})
+	r.plan(now)
+	return Attempt{Number: r.Attempts, Token: r.Lease.Token}
+}
+
+// Reopen makes a failed, retryable refund pending again, as asked for by asked.
+// What the host was told of its former life no longer counts as told.
+func (r *Refund) Reopen(asked Refund, now time.Time) {
+	r.State, r.Retryable, r.NotSent, r.Refused, r.Answered, r.Doubtful = Pending, false, false, false, false, false
+	r.Attention, r.Source, r.SettledAt = "", "", time.Time{}
+	r.Code, r.SubCode, r.Message = "", "", ""
+	r.Deliveries = slices.DeleteFunc(r.Deliveries, func(d Delivery) bool { return d.Event != RefundSucceeded })
+	r.UpdatedAt = now
+	r.Log(Entry{At: now, What: "reopened", Actor: asked.Actor})
+	r.plan(now)
+}
+
+// CanReopen tells whether the refund failed in a way that lets the same number
+// be sent again.
+func (r Refund) CanReopen() bool { return r.State == Failed && r.Retryable }
+
+// Differs names what differs in content between a recorded refund and one that
+// is asked for under the same identity; nothing if they are the same refund.
+// What one of them does not know does not differ.
+func (r Refund) Differs(asked Refund) []string {
+	var names []string
+	if r.Amount != 0 && asked.Amount != 0 && r.Amount != asked.Amount {
+		names = append(names, "amount")
+	}
+	if r.AuthNo != "" && asked.AuthNo != "" && r.AuthNo != asked.AuthNo {
+		names = append(names, "auth_no")
+	}
+	if len(names) == 0 && r.Request != "" && asked.Request != "" && r.Request != asked.Request {
+		names = append(names, "request")
+	}
+	return names
+}
+
+// Admit decides what [Ledger.Open] does with asked: found is the refund of its
+// id, or nil; reserved is what the order's other counting refunds add up to.
+// It returns what to store, if anything changes.
+func Admit(found *Refund, asked Refund, reserved money.Amount, limit Limit, now time.Time) (Refund, Opened, bool) {
+	if found == nil {
+		if left := limit.Total - reserved; limit.Known && asked.Counts() && asked.Amount > left {
+			return Refund{}, Opened{How: OverLimit, Left: max(left, 0)}, false
+		}
+		asked = asked.Clone()
+		asked.CreatedAt, asked.UpdatedAt = now, now
+		asked.Log(Entry{At: now, What: "created", Actor: asked.Actor, Detail: string(asked.Origin)})
+		asked.plan(now)
+		return asked, Opened{How: Created}, true
+	}
+	r := found.Clone()
+	if len(r.Differs(asked)) > 0 {
+		return r, Opened{How: Conflict}, false
+	}
+	if r.CanReopen() && asked.State == Pending {
+		if left := limit.Total - reserved; limit.Known && asked.Amount > left {
+			return Refund{}, Opened{How: OverLimit, Left: max(left, 0)}, false
+		}
+		r.Reopen(asked, now)
+		return r, Opened{How: Reopened}, true
+	}
+	if r.OutOrderNo == "" && asked.OutOrderNo != "" {
+		r.OutOrderNo = asked.OutOrderNo
+		return r, Opened{How: Exists}, true
+	}
+	return r, Opened{How: Exists}, false
+}
