@@ -108,6 +108,22 @@ var ofForms = []corruption{
 		}
 		return drop("gmt_create")(b) + "&gmt_create=2026-01-0"
 	}},
+	{"cut between fields", explain.Truncated, func(b string) string {
+		fields := strings.Split(b, "&")
+		for n := len(fields) - 1; n > 5; n-- {
+			kept := "&" + strings.Join(fields[:n], "&")
+			missing := 0
+			for _, name := range []string{"&notify_id=", "&notify_type=", "&sign_type="} {
+				if !strings.Contains(kept, name) {
+					missing++
+				}
+			}
+			if missing >= 2 {
+				return kept[1:]
+			}
+		}
+		return b
+	}},
 	{"cut in the signature", explain.Truncated, func(b string) string { s := part(b, "sign"); return drop("sign")(b) + "&" + s[:200] }},
 	{"+ as a blank and a query", explain.QueryMerged, func(b string) string { return "shop=7&" + replace("%2B", "+")(b) }},
 	{"entities and addslashes", explain.HTMLEscaped, func(b string) string {

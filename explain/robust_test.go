@@ -94,7 +94,7 @@ func TestCapturesVerify(t *testing.T) {
 
 func TestWhatTheKeysSay(t *testing.T) {
 	t.Parallel()
-	const sha1 = "amount=1.00&app_id=" + appID + "&notify_id=1"
+	const sha1 = "amount=1.00&app_id=" + appID + "&notify_id=1&notify_time=2026-01-02&notify_type=fund"
 	weak := sha1 + "&sign_type=RSA&sign=" + strings.NewReplacer("+", "%2B", "=", "%3D").Replace(signSHA1(alipayKey(), []byte(sha1)))
 	usual := must(signer.NewVerifier(&alipayKey().PublicKey))
 	mine := must(signer.NewVerifier(&appKey().PublicKey))

@@ -40,7 +40,7 @@ func (e *examination) conclude(r reading) finding {
 func (e *examination) concludeForm(f *form) finding {
 	found := finding{kind: f.kind}
 	switch {
-	case cutOff(e.raw, f):
+	case cutOff(e.raw, f), f.kind == KindNotice && wantsEnd(f):
 		found.cause = Truncated
 		return found
 	case len(f.twice) > 0:
@@ -226,6 +226,23 @@ func cutOff(raw []byte, f *form) bool {
 		return len(value) < 344 && len(value) != 172 && strings.Trim(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=") == ""
 	}
 	return false
+}
+
+// wantsEnd tells whether a notice lacks several of the fields that every one has,
+// wherever they stand in it, and not its signature alone: it was cut between two
+// fields, or in a value that looks whole.
+func wantsEnd(f *form) bool {
+	gone, signed := 0, 0
+	for _, name := range []string{"sign", "sign_type", "notify_id", "notify_type", "notify_time"} {
+		if f.has(name) {
+			continue
+		}
+		gone++
+		if !strings.HasPrefix(name, "sign") {
+			signed++
+		}
+	}
+	return gone >= 2 && signed > 0 && !slices.ContainsFunc(f.params, func(p signer.Param) bool { return p.Value == "" })
 }
 
 // partOfTime matches what is left of 2021-07-14 09:49:30.
