@@ -101,9 +101,16 @@ type Config struct {
 
 // App is one application of Alipay's open platform.
 type App struct {
-	ID       string           // app_id
-	Signer   *signer.Signer   // the application's private key
-	Verifier *signer.Verifier // Alipay's public keys, not the application's
+	ID string // app_id
+	// Signer holds the application's private key, and Verifier Alipay's public
+	// keys, not the application's. In certificate mode both have certificates
+	// (signer.Signer.WithCertificate, signer.VerifierFromCertificates); that they
+	// have is what makes it certificate mode.
+	Signer   *signer.Signer
+	Verifier *signer.Verifier
+	// ContentKey encrypts requests and decrypts answers (encrypt_type=AES). nil:
+	// nothing is encrypted.
+	ContentKey *signer.ContentKey
 	// NotifyURL is where red-packet refunds are notified: the public address of
 	// [Module.MountNotify], without a query. Optional.
 	NotifyURL string
@@ -173,8 +180,11 @@ func (c Config) check() (Config, error) {
 	}
 	if c.App.Signer != nil && c.App.Verifier != nil {
 		if err := signer.Pair(c.App.Signer, c.App.Verifier); err != nil {
-			wrong("App.Verifier", err.Error(), err)
+			wrong(c.App.mismatched(), err.Error(), err)
 		}
+	}
+	if c.App.ContentKey != nil && c.App.ContentKey.Encrypt(nil) == "" {
+		wrong("App.ContentKey", "holds no key: signer.ContentKeyFromBase64(the key of 接口内容加密)", nil)
 	}
 	for i, u := range append([]string{c.App.NotifyURL}, c.App.NotifyURLs...) {
 		field := "App.NotifyURL"
@@ -239,6 +249,14 @@ func (c Config) check() (Config, error) {
 		c.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	}
 	return c, nil
+}
+
+// mismatched names the field to mend where signer.Pair refuses.
+func (a App) mismatched() string {
+	if a.Signer.Public() == nil || a.Signer.CertificateSN() == "" && a.Verifier.RootSN() != "" {
+		return "App.Signer"
+	}
+	return "App.Verifier"
 }
 
 func isAppID(id string) bool {

@@ -38,7 +38,8 @@ type Module struct {
 }
 
 // New checks the whole configuration and returns a module, or every
-// [*ConfigError] at once, joined. It opens no connection and never panics.
+// [*ConfigError] at once, joined. It opens no connection and never panics. It logs
+// a certificate that ends within 30 days.
 func New(config Config) (*Module, error) {
 	config, err := config.check()
 	if err != nil {
@@ -46,7 +47,8 @@ func New(config Config) (*Module, error) {
 	}
 	client, err := gateway.New(gateway.Config{
 		AppID: config.App.ID, Signer: config.App.Signer, Verifier: config.App.Verifier,
-		URL: config.Gateway, HTTP: config.HTTPClient, Timeout: config.Timeout,
+		ContentKey: config.App.ContentKey, URL: config.Gateway, HTTP: config.HTTPClient, Timeout: config.Timeout,
+		Logger: config.Logger,
 	})
 	if err != nil {
 		return nil, &ConfigError{Field: "App", Problem: err.Error(), Err: err}
@@ -55,7 +57,7 @@ func New(config Config) (*Module, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Module{
+	m := &Module{
 		config:   config,
 		gateway:  client,
 		receiver: &notify.Receiver{Verifier: config.App.Verifier, AppID: config.App.ID, SellerIDs: config.App.SellerIDs},
@@ -63,7 +65,9 @@ func New(config Config) (*Module, error) {
 		claims:   store.Remember(config.Store),
 		rules:    rules,
 		log:      config.Logger,
-	}, nil
+	}
+	m.warnOfExpiry(context.Background())
+	return m, nil
 }
 
 // Result is what is known of a refund.

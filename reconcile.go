@@ -19,6 +19,8 @@ const (
 	idle = time.Second
 	// pruneEvery is how often Run looks for what may be forgotten.
 	pruneEvery = 10 * time.Minute
+	// warnEvery is how often Run says that a certificate ends.
+	warnEvery = 24 * time.Hour
 )
 
 // Run settles what is unresolved and delivers what is undelivered, until ctx
@@ -29,16 +31,22 @@ const (
 // rarely, down to once an hour, and for as long as it takes: none fails by age.
 // It is sent again, the same, only after Alipay's signed word, late enough, that
 // it knows nothing of it. An event is delivered again after a pause that grows
-// with each failure, without holding up others.
+// with each failure, without holding up others. A certificate that ends within 30
+// days is logged every day.
 func (m *Module) Run(ctx context.Context) error {
 	m.running.Store(true)
 	var working sync.WaitGroup
 	defer working.Wait()
 	room := make(chan struct{}, inFlight)
 	var pruned time.Time
+	warned := time.Now() // by New
 	for {
 		if ctx.Err() != nil {
 			return nil // being stopped is how it ends
+		}
+		if time.Since(warned) >= warnEvery {
+			m.warnOfExpiry(ctx)
+			warned = time.Now()
 		}
 		due, err := m.ledger.Due(ctx, m.config.App.ID, m.patience(), inFlight-len(room))
 		if err != nil && ctx.Err() == nil {

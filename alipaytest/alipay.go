@@ -37,6 +37,13 @@ type Config struct {
 	// Client posts the notices; redirects are never followed. Default: a
 	// transport of its own with a timeout of 10 s.
 	Client *http.Client
+	// Certificates makes it an application in certificate mode: requests must name
+	// certificates, and answers do. See [Alipay.AppCertificate].
+	Certificates bool
+	// ContentKey, 16 bytes in base64, encrypts the content: requests must come with
+	// encrypt_type=AES, and are answered so, errors excepted. Empty means that
+	// nothing is encrypted. The fake panics if it is no key.
+	ContentKey string
 }
 
 // noticeTimeout is how long the fake waits for the answer to a notice.
@@ -49,8 +56,9 @@ type Alipay struct {
 	appGateway      string
 	appPrivateKey   string
 	publicKey       string
-	sign            *signer.Signer   // Alipay's own key
-	verify          *signer.Verifier // the application's
+	sign            *signer.Signer     // Alipay's own key, and in certificate mode its certificate
+	certificates    bool               // certificate mode
+	content         *signer.ContentKey // nil: nothing is encrypted
 	now             func() time.Time
 	client          *http.Client // posts notices over the network
 	digits          string       // random, so that two fakes make different numbers
@@ -60,6 +68,8 @@ type Alipay struct {
 	mu          sync.Mutex // guards all below; never held while anything is sent
 	offset      time.Duration
 	sequence    int
+	issued      []certificate // Alipay's own, the current one last
+	appKeys     []appKey      // those that are accepted, the current one last
 	refuse      bool
 	host        *http.Client // posts notices in memory, if the host gave its handler
 	trades      []*trade
@@ -100,12 +110,18 @@ func New(c Config) *Alipay {
 	platform := platformKey()
 	a.sign = must(signer.New(platform))
 	a.publicKey = base64.StdEncoding.EncodeToString(must(x509.MarshalPKIXPublicKey(&platform.PublicKey)))
+	if a.certificates = c.Certificates; a.certificates {
+		a.certify(platform)
+	}
+	if c.ContentKey != "" {
+		a.content = must(signer.ContentKeyFromBase64(c.ContentKey))
+	}
 	if c.AppPublicKey != "" {
-		a.verify = must(signer.VerifierFromPEM(c.AppPublicKey))
+		a.SetAppPublicKey(c.AppPublicKey)
 		return a
 	}
-	app := appKey()
-	a.verify = must(signer.NewVerifier(&app.PublicKey))
+	app := applicationKey()
+	a.acceptApp(&app.PublicKey)
 	a.appPrivateKey = string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: must(x509.MarshalPKCS8PrivateKey(app))}))
 	return a
 }
@@ -126,8 +142,8 @@ func (a *Alipay) AlipayPublicKey() string { return a.publicKey }
 
 // The keys are made once per process: a pair costs a good part of a second.
 var (
-	platformKey = sync.OnceValue(generate)
-	appKey      = sync.OnceValue(generate)
+	platformKey    = sync.OnceValue(generate)
+	applicationKey = sync.OnceValue(generate)
 )
 
 func generate() *rsa.PrivateKey { return must(rsa.GenerateKey(rand.Reader, 2048)) }

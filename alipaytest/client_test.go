@@ -21,6 +21,8 @@ type client struct {
 	url    string
 	sign   *signer.Signer
 	verify *signer.Verifier
+
+	content *signer.ContentKey // decrypts answers
 }
 
 func newClient(t testing.TB, a *alipaytest.Alipay) *client {
@@ -81,8 +83,9 @@ type answer struct {
 	body     string
 	node     map[string]json.RawMessage
 	name     string
-	signed   bool // there is a signature
-	verified bool // and it is right
+	sn       string // the certificate that is named
+	signed   bool   // there is a signature
+	verified bool   // and it is right
 }
 
 func (a answer) get(key string) string {
@@ -110,16 +113,26 @@ func (c *client) do(r *http.Request) (answer, error) {
 		return got, nil
 	}
 	for name, raw := range envelope {
-		if name == "sign" {
+		switch name {
+		case "sign":
+			continue
+		case "alipay_cert_sn":
+			got.sn = string(raw[1 : len(raw)-1])
 			continue
 		}
 		got.name = name
+		signed := raw
+		if raw[0] == '"' {
+			if raw, err = c.content.Decrypt(string(raw[1 : len(raw)-1])); err != nil {
+				c.t.Fatal(err)
+			}
+		}
 		if err := json.Unmarshal(raw, &got.node); err != nil {
 			c.t.Fatalf("the node of %s: %v", body, err)
 		}
 		var sign string
 		got.signed = json.Unmarshal(envelope["sign"], &sign) == nil
-		got.verified = got.signed && c.verify.Verify(raw, sign) == nil
+		got.verified = got.signed && c.verify.Verify(signed, sign) == nil
 	}
 	return got, nil
 }

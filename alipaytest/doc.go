@@ -13,6 +13,15 @@
 // The application is set up with [Alipay.AppID], [Alipay.AppPrivateKey] and
 // [Alipay.AlipayPublicKey] in place of what Alipay's console gives, and reaches
 // the fake by [Alipay.HTTPClient] or at the address that [Alipay.Listen] returns.
+// In certificate mode ([Config].Certificates) the console's three files are
+// [Alipay.AppCertificate], [Alipay.AlipayCertificate] and [Alipay.RootCertificates]:
+//
+//	sign, err := signer.FromPEM(alipay.AppPrivateKey())
+//	sign, err = sign.WithCertificate(alipay.AppCertificate())
+//	verify, err := signer.VerifierFromCertificates(alipay.AlipayCertificate(), alipay.RootCertificates())
+//
+// [Alipay.RotateCertificate], [Alipay.RotateCertificateAndKey] and
+// [Alipay.SetAppPublicKey] change keys and certificates under way.
 //
 // A test then plays in four steps.
 //

@@ -21,6 +21,7 @@ const (
 )
 
 var interfaces = map[string]func(*Alipay, *request, time.Time) (node, *failure){
+	methodCertificate:     (*Alipay).download,
 	methodRefund:          (*Alipay).refund,
 	methodRefundQuery:     (*Alipay).refundQuery,
 	methodTradeQuery:      (*Alipay).tradeQuery,
@@ -80,7 +81,7 @@ func (a *Alipay) handle(q *request, refused *failure) *execution {
 	a.expire(now)
 
 	e := &execution{failed: refused, late: a.late, call: &Call{
-		At: now, Method: q.method, Params: q.params, BizContent: q.params["biz_content"],
+		At: now, Method: q.method, Params: q.params, BizContent: q.content,
 	}}
 	a.late = nil
 	a.calls = append(a.calls, e.call)
@@ -148,14 +149,21 @@ func (a *Alipay) envelope(q *request, e *execution) []byte {
 		name = strings.ReplaceAll(q.method, ".", "_") + "_response"
 	}
 	raw := answer.bytes()
+	if q.encrypted && e.failed == nil {
+		raw = quote(a.content.Encrypt(raw), nil)
+	}
+	own := a.sign.Current() // so that the certificate that is named is the one that signs
 	body := append(quote(name, []byte{'{'}), ':')
 	body = append(body, raw...)
 	if unsigned := e.fault.Kind == NoSignature || e.failed != nil && e.failed.unsigned; !unsigned {
 		if e.fault.Kind == WrongSignature {
 			raw = append(raw, ' ')
 		}
+		if sn := own.CertificateSN(); sn != "" {
+			body = append(body, `,"alipay_cert_sn":"`+sn+`"`...)
+		}
 		body = append(body, `,"sign":"`...)
-		body = append(body, must(a.sign.Sign(raw))...)
+		body = append(body, must(own.Sign(raw))...)
 		body = append(body, '"')
 	}
 	return append(body, '}')
@@ -201,7 +209,7 @@ type Call struct {
 	At         time.Time         // by the fake's clock
 	Method     string            // the interface; empty if the request named none
 	Params     map[string]string // every parameter, of the URL and of the body
-	BizContent string            // one of them: the interface's own parameters, as JSON
+	BizContent string            // one of them: the interface's own parameters, as JSON, decrypted
 	Fault      FaultKind         // what went wrong with it, or 0
 	Status     int               // of the HTTP answer; 0 if there was none, or none yet
 	Answer     string            // the whole body of the answer; empty if there was none

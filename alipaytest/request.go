@@ -17,9 +17,11 @@ import (
 
 // request is one call's parameters, decoded.
 type request struct {
-	params map[string]string
-	method string
-	biz    map[string]json.RawMessage
+	params    map[string]string
+	method    string
+	content   string // biz_content, decrypted
+	biz       map[string]json.RawMessage
+	encrypted bool
 }
 
 // timestampTolerance is how far a request's timestamp may be off. Alipay
@@ -61,7 +63,7 @@ func (a *Alipay) check(r *http.Request, now time.Time) (*request, *failure) {
 			params = append(params, signer.Param{Key: key, Value: value[0]})
 		}
 	}
-	q.method = q.params["method"]
+	q.method, q.content = q.params["method"], q.params["biz_content"]
 
 	switch p := q.params; {
 	case p["app_id"] == "":
@@ -81,7 +83,10 @@ func (a *Alipay) check(r *http.Request, now time.Time) (*request, *failure) {
 	case p["sign"] == "":
 		return q, business("isv.missing-signature", "缺少签名参数")
 	}
-	if f := a.checkSignature(query, params, q.params["sign"]); f != nil {
+	if f := a.checkCertificates(q.params["app_cert_sn"], q.params["alipay_root_cert_sn"]); f != nil {
+		return q, f
+	}
+	if f := a.checkSignature(query, params, q.params); f != nil {
 		return q, f
 	}
 	if f := q.checkCommon(now); f != nil {
@@ -90,7 +95,10 @@ func (a *Alipay) check(r *http.Request, now time.Time) (*request, *failure) {
 	if f := checkPlacement(r, query, form); f != nil {
 		return q, f
 	}
-	if json.Unmarshal([]byte(form.Get("biz_content")), &q.biz) != nil || q.biz == nil {
+	if f := a.decrypt(q); f != nil {
+		return q, f
+	}
+	if json.Unmarshal([]byte(q.content), &q.biz) != nil || q.biz == nil {
 		return q, business("isv.invalid-parameter", "biz_content is not a JSON object")
 	}
 	return q, nil
@@ -99,12 +107,12 @@ func (a *Alipay) check(r *http.Request, now time.Time) (*request, *failure) {
 // checkSignature verifies the text of all parameters. Without a charset in the
 // URL the gateway assumes GBK and finds another text than the application
 // signed (public issue trackers of several SDKs).
-func (a *Alipay) checkSignature(query url.Values, params []signer.Param, sign string) *failure {
+func (a *Alipay) checkSignature(query url.Values, params []signer.Param, named map[string]string) *failure {
 	text := signer.AppendText(nil, params, 0)
 	switch {
 	case !query.Has("charset"):
 		return business("isv.invalid-signature", "验签出错: charset must be in the URL's query; without it GBK is assumed")
-	case a.verify.Verify(text, sign) != nil:
+	case a.verifyApp(named["app_cert_sn"], text, named["sign"]) != nil:
 		return business("isv.invalid-signature",
 			fmt.Sprintf("验签出错，建议检查签名字符串或签名私钥与应用公钥是否匹配，网关生成的验签字符串为：【%s】", text))
 	}

@@ -8,7 +8,8 @@
 // its like, from one table; an error from a call is not a failed refund.
 //
 // Nothing in an answer is believed before the signature over its raw bytes was
-// verified.
+// verified, and nothing is decrypted before. In certificate mode a client follows
+// Alipay to its next certificate by itself.
 package gateway
 
 import (
@@ -17,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -48,20 +50,29 @@ type Config struct {
 	Verifier *signer.Verifier
 	URL      string        // default Production
 	Timeout  time.Duration // default DefaultTimeout
+	// ContentKey encrypts what is asked and decrypts what is answered
+	// (encrypt_type=AES). nil: nothing is encrypted.
+	ContentKey *signer.ContentKey
 	// HTTP makes the requests. Its redirects are never followed, whatever it
 	// says. It must not repeat requests by itself. Default: a transport of the
 	// client's own that keeps connections under load.
 	HTTP *http.Client
+	// Logger is told of Alipay's new certificates, and of those that could not be
+	// fetched. Default: nobody.
+	Logger *slog.Logger
 }
 
 // Client calls the gateway for one application. It is safe for concurrent use.
 type Client struct {
-	appID    string
-	signer   *signer.Signer
-	verifier *signer.Verifier
-	url      *url.URL
-	timeout  time.Duration
-	http     *http.Client
+	appID      string
+	signer     *signer.Signer
+	verifier   *signer.Verifier
+	contentKey *signer.ContentKey
+	url        *url.URL
+	timeout    time.Duration
+	http       *http.Client
+	log        *slog.Logger
+	rotation   rotation
 }
 
 // New returns a client. It fails with an error that says which field of the
@@ -73,6 +84,9 @@ func New(c Config) (*Client, error) {
 	}
 	if err := signer.Pair(c.Signer, c.Verifier); err != nil {
 		errs = append(errs, fmt.Errorf("gateway: Signer, Verifier: %w", err))
+	}
+	if c.ContentKey != nil && c.ContentKey.Encrypt(nil) == "" {
+		errs = append(errs, errors.New("gateway: ContentKey holds no key"))
 	}
 	if c.URL == "" {
 		c.URL = Production
@@ -95,7 +109,13 @@ func New(c Config) (*Client, error) {
 		own = *c.HTTP
 	}
 	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &Client{appID: c.AppID, signer: c.Signer, verifier: c.Verifier, url: u, timeout: c.Timeout, http: &own}, nil
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Client{
+		appID: c.AppID, signer: c.Signer, verifier: c.Verifier, contentKey: c.ContentKey,
+		url: u, timeout: c.Timeout, http: &own, log: c.Logger,
+	}, nil
 }
 
 func newTransport() *http.Transport {
@@ -121,7 +141,7 @@ type Options struct {
 // so that after isv.invalid-signature the request's token may stand in it.
 type Reply struct {
 	Method  string
-	Node    json.RawMessage // the response node; nil unless Signed
+	Node    json.RawMessage // the response node, decrypted; nil unless Signed
 	Signed  bool            // Node's signature was verified
 	Code    string
 	Msg     string
@@ -163,7 +183,7 @@ func (c *Client) Do(ctx context.Context, method string, biz any, o Options) (Rep
 	if err != nil {
 		return reply, fmt.Errorf("gateway: %s: %w", method, err)
 	}
-	return c.open(reply, answer)
+	return c.open(ctx, reply, answer)
 }
 
 // post makes one exchange. What it returns as an error wraps ErrNotSent or

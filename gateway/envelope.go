@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,15 +17,15 @@ var errEnvelope = errors.New("not an answer of the gateway")
 // envelope is an answer cut at its top level, nothing interpreted. The signed
 // text is exactly the bytes of node.
 type envelope struct {
-	node, sign []byte // raw JSON values; nil if absent
+	node, sign  []byte // raw JSON values; nil if absent
+	certificate []byte // alipay_cert_sn: which one signed, in certificate mode
 }
 
-// cut finds the response node of method, or error_response in its place, and
-// the signature. An answer that holds any of them twice, or both nodes, is
+// cut finds the response node of method, or error_response in its place, the
+// signature, and the number of the certificate. An answer that holds any of them twice, or both nodes, is
 // refused: decoders disagree on which one counts.
 func cut(answer []byte, method string) (envelope, error) {
 	var e envelope
-	var certificate []byte
 	var twice error
 	end, err := rawjson.Fields(answer, func(key, value []byte) {
 		var place *[]byte
@@ -35,7 +36,7 @@ func cut(answer []byte, method string) (envelope, error) {
 		case string(key) == "sign":
 			place = &e.sign
 		case string(key) == "alipay_cert_sn":
-			place = &certificate
+			place = &e.certificate
 		case string(key) == "error_response", isNode(key, method):
 			place = &e.node
 		default:
@@ -78,25 +79,23 @@ func isNode(key []byte, method string) bool {
 }
 
 // open verifies an answer and reads its head.
-func (c *Client) open(reply Reply, answer []byte) (Reply, error) {
+func (c *Client) open(ctx context.Context, reply Reply, answer []byte) (Reply, error) {
 	e, err := cut(answer, reply.Method)
 	if err != nil {
 		return reply, fmt.Errorf("gateway: %s: %w: %w", reply.Method, ErrNoAnswer, err)
 	}
 	if sign := text(e.sign); sign != "" {
-		reply.Signed = c.verifier.Verify(e.node, sign) == nil
+		reply.Signed = c.verify(ctx, text(e.certificate), e.node, sign)
 	}
-	switch {
-	case e.node[0] == '"':
-		return reply, fmt.Errorf("gateway: %s: %w: the response node is encrypted, and this client has no key to decrypt it", reply.Method, ErrNoAnswer)
-	case e.node[0] != '{' || !json.Valid(e.node):
-		return reply, fmt.Errorf("gateway: %s: %w: the response node is no JSON object", reply.Method, ErrNoAnswer)
+	node, err := c.object(e.node, reply.Signed)
+	if err != nil {
+		return reply, fmt.Errorf("gateway: %s: %w", reply.Method, err)
 	}
 	if reply.Signed {
-		reply.Node = e.node
+		reply.Node = node
 	}
 	// The code of an unsigned answer is read to be shown. It proves nothing.
-	_, _ = rawjson.Fields(e.node, func(key, value []byte) {
+	_, _ = rawjson.Fields(node, func(key, value []byte) {
 		switch string(key) {
 		case "code":
 			reply.Code = printable(text(value))
@@ -108,6 +107,10 @@ func (c *Client) open(reply Reply, answer []byte) (Reply, error) {
 			reply.SubMsg = printable(withoutEcho(text(value)))
 		}
 	})
+	// Alipay's own SDKs, too, take no success that names no certificate.
+	if reply.Code == "10000" && text(e.certificate) == "" && c.verifier.RootSN() != "" {
+		reply.Signed, reply.Node = false, nil
+	}
 	switch {
 	case reply.Code == "10000" && reply.Signed:
 		return reply, nil
@@ -121,6 +124,30 @@ func (c *Client) open(reply Reply, answer []byte) (Reply, error) {
 		Method: reply.Method, Code: reply.Code, Msg: reply.Msg, SubCode: reply.SubCode, SubMsg: reply.SubMsg,
 		TraceID: reply.TraceID, Signed: reply.Signed,
 	}
+}
+
+// object returns the response node as a JSON object: itself, or what is encrypted
+// in it. Refusals come unencrypted, so that the node's first byte decides. What is
+// encrypted is decrypted only if its signature was verified: the encryption does
+// not show who wrote it.
+func (c *Client) object(node []byte, signed bool) ([]byte, error) {
+	if node[0] == '"' {
+		switch {
+		case c.contentKey == nil:
+			return nil, fmt.Errorf("%w: the response node is encrypted, and this client has no ContentKey to decrypt it", ErrNoAnswer)
+		case !signed:
+			return nil, fmt.Errorf("the response node is encrypted: %w", ErrUnverified)
+		}
+		plain, err := c.contentKey.Decrypt(text(node))
+		if err != nil {
+			return nil, fmt.Errorf("%w: the response node: %w", ErrNoAnswer, err)
+		}
+		node = bytes.TrimSpace(plain)
+	}
+	if len(node) == 0 || node[0] != '{' || !json.Valid(node) {
+		return nil, fmt.Errorf("%w: the response node is no JSON object", ErrNoAnswer)
+	}
+	return node, nil
 }
 
 // Text returns a top-level field of the verified node as text, numbers as they

@@ -1,6 +1,9 @@
 package gateway
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // What the tests of this package reach into.
 
@@ -10,6 +13,9 @@ func Cut(answer []byte, method string) (node, sign []byte, err error) {
 	return e.node, e.sign, err
 }
 
+// TextOf returns what stands in a JSON string.
+func TextOf(raw []byte) string { return text(raw) }
+
 func AppendEscaped(dst []byte, text string) []byte { return appendEscaped(dst, text) }
 
 func (c *Client) Encode(method string, content []byte, o Options, now time.Time) (query, form string, err error) {
@@ -17,7 +23,7 @@ func (c *Client) Encode(method string, content []byte, o Options, now time.Time)
 }
 
 func (c *Client) Open(method string, answer []byte) (Reply, error) {
-	return c.open(Reply{Method: method}, answer)
+	return c.open(context.Background(), Reply{Method: method}, answer)
 }
 
 func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }

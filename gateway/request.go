@@ -7,18 +7,29 @@ var china = time.FixedZone("UTC+8", 8*60*60)
 
 // encode signs one request. By Alipay's rules biz_content stands in the form,
 // everything else in the URL's query; charset must be there, otherwise the
-// gateway reads the form as GBK. No parameter is ever sent empty.
+// gateway reads the form as GBK. No parameter is ever sent empty. With a content
+// key biz_content is encrypted first, and then signed.
 func (c *Client) encode(method string, content []byte, o Options, now time.Time) (query, form string, err error) {
 	// Buffers for a usual request, on the stack: a longer one moves to the heap.
 	var text, escaped, body [1024]byte
 	var stamp [len(time.DateTime)]byte
 	r := request{text: text[:0], query: escaped[:0], form: body[:0]}
+	own := c.signer.Current() // so that the certificate that is named is the one that signs
+	var encryption string
+	// A certificate's download is public, and its answer read before it can be
+	// verified; so it is asked for in the open, as Alipay's SDK does.
+	if c.contentKey != nil && len(content) > 0 && method != methodCertificate {
+		content, encryption = []byte(c.contentKey.Encrypt(content)), "AES"
+	}
 
 	// In the byte order of the names, which is the order of the signed text.
+	r = r.with("alipay_root_cert_sn", c.verifier.RootSN())
 	r = r.with("app_auth_token", o.AppAuthToken)
+	r = r.with("app_cert_sn", own.CertificateSN())
 	r = r.with("app_id", c.appID)
 	r = r.withContent(content)
 	r = r.with("charset", "utf-8")
+	r = r.with("encrypt_type", encryption)
 	r = r.with("format", "JSON")
 	r = r.with("method", method)
 	r = r.with("notify_url", o.NotifyURL)
@@ -26,7 +37,7 @@ func (c *Client) encode(method string, content []byte, o Options, now time.Time)
 	r = r.with("timestamp", string(now.In(china).AppendFormat(stamp[:0], time.DateTime)))
 	r = r.with("version", "1.0")
 
-	sign, err := c.signer.Sign(r.text)
+	sign, err := own.Sign(r.text)
 	if err != nil {
 		return "", "", err
 	}

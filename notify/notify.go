@@ -47,7 +47,9 @@ var (
 	ErrSignType = errors.New("notify: sign_type is not accepted")
 	// ErrNoSignature: sign is missing.
 	ErrNoSignature = errors.New("notify: no signature")
-	// ErrSignature: the signature does not match; wraps [signer.ErrSignature] too.
+	// ErrSignature: the signature does not match; wraps [signer.ErrSignature] too,
+	// and [signer.ErrUnknownCertificate] where the body names a certificate that is
+	// not trusted.
 	ErrSignature = errors.New("notify: the signature does not match")
 	// ErrHidden: a value contains what would be another field of the same signed
 	// text, so that somebody may have moved it there.
@@ -70,7 +72,7 @@ const MaxBody = 64 << 10
 // once in use, and may then be used concurrently. Without a Verifier or an
 // AppID it refuses everything.
 type Receiver struct {
-	// Verifier holds Alipay's public keys.
+	// Verifier holds Alipay's public keys or certificates.
 	Verifier *signer.Verifier
 	// AppID must equal the notice's app_id: one of Alipay's keys may sign for
 	// several applications.
@@ -175,7 +177,7 @@ func Open(body []byte, v *signer.Verifier) (*Notification, error) {
 	if err != nil {
 		return nil, err
 	}
-	sha1, err := verify(params, v)
+	params, sha1, err := verify(params, v)
 	if err != nil {
 		return nil, err
 	}
@@ -209,10 +211,16 @@ var forms = [...]signer.Form{
 	0,
 }
 
-// verify checks the signature over params, which are sorted, and tells whether
-// it was the weak one of sign_type=RSA.
-func verify(params []signer.Param, v *signer.Verifier) (sha1 bool, err error) {
-	var sign, signType string
+// verify checks the signature over params, which are sorted. It returns them as
+// they were signed, and tells whether it was by the weak algorithm of
+// sign_type=RSA.
+//
+// In certificate mode a notice may name its certificate (alipay_cert_sn). Whether
+// that field is signed, Alipay's SDKs disagree: the text is tried without it, then
+// with it. It is a hint for the Verifier and no more; a number that nobody knows
+// has nothing fetched.
+func verify(params []signer.Param, v *signer.Verifier) (signed []signer.Param, sha1 bool, err error) {
+	var sign, signType, certificate string
 	var empty bool
 	size := 0
 	for _, p := range params {
@@ -223,37 +231,49 @@ func verify(params []signer.Param, v *signer.Verifier) (sha1 bool, err error) {
 			sign = p.Value
 		case "sign_type":
 			signType = p.Value
+		case "alipay_cert_sn":
+			certificate = p.Value
 		}
 	}
 	if v == nil {
-		return false, fmt.Errorf("%w: there is no key to verify with", ErrSignature)
+		return nil, false, fmt.Errorf("%w: there is no key to verify with", ErrSignature)
 	}
-	check := v.Verify
+	check := func(text []byte, sign string) error { return v.VerifyBy(certificate, text, sign) }
 	switch {
 	case signType == "RSA2":
 	case signType == "RSA" && v.AcceptsSHA1():
 		sha1, check = true, v.VerifySHA1
 	case signType == "RSA":
-		return false, fmt.Errorf("%w: RSA, which is SHA1; RSA2 is wanted", ErrSignType)
+		return nil, false, fmt.Errorf("%w: RSA, which is SHA1; RSA2 is wanted", ErrSignType)
 	case signType == "":
-		return false, fmt.Errorf("%w: it is missing", ErrSignType)
+		return nil, false, fmt.Errorf("%w: it is missing", ErrSignType)
 	default:
-		return false, fmt.Errorf("%w: it is neither RSA2 nor RSA", ErrSignType)
+		return nil, false, fmt.Errorf("%w: it is neither RSA2 nor RSA", ErrSignType)
 	}
 	if sign == "" {
-		return false, fmt.Errorf("%w: sign is missing", ErrNoSignature)
+		return nil, false, fmt.Errorf("%w: sign is missing", ErrNoSignature)
+	}
+	candidates := [][]signer.Param{params}
+	if certificate != "" {
+		candidates = [][]signer.Param{withoutCertificate(params), params}
 	}
 	text := make([]byte, 0, size)
-	for _, form := range forms {
-		if form&signer.WithoutEmpty != 0 && !empty {
-			continue
-		}
-		text = signer.AppendText(text[:0], params, form)
-		if err = check(text, sign); err == nil {
-			return sha1, nil
+	for _, params := range candidates {
+		for _, form := range forms {
+			if form&signer.WithoutEmpty != 0 && !empty {
+				continue
+			}
+			text = signer.AppendText(text[:0], params, form)
+			if err = check(text, sign); err == nil {
+				return params, sha1, nil
+			}
 		}
 	}
-	return false, fmt.Errorf("%w: %w", ErrSignature, err)
+	return nil, false, fmt.Errorf("%w: %w", ErrSignature, err)
+}
+
+func withoutCertificate(params []signer.Param) []signer.Param {
+	return slices.DeleteFunc(slices.Clone(params), func(p signer.Param) bool { return p.Key == "alipay_cert_sn" })
 }
 
 // unhidden refuses what a signature cannot tell apart. The signed text of

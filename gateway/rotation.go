@@ -1,0 +1,159 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/alirefund/alirefund/internal/rawjson"
+	"github.com/alirefund/alirefund/signer"
+)
+
+// This file follows Alipay to its next certificate. Source: opendocs, "certificate
+// mode", and alipay.open.app.alipaycert.download.
+
+const methodCertificate = "alipay.open.app.alipaycert.download"
+
+// After a fetch that failed there is a pause, which doubles.
+const (
+	firstRest = time.Second
+	lastRest  = 10 * time.Minute
+)
+
+// rotation is the one fetch of a certificate that may be under way.
+type rotation struct {
+	mu     sync.Mutex
+	flight chan struct{} // closed when it ends; nil while there is none
+	rest   time.Duration // the pause after the last failure
+	until  time.Time     // when that pause ends
+}
+
+// verify tells whether Alipay signed text, which answers a call of ours; sn is the
+// number of the certificate that the answer names.
+//
+// An unknown one has the certificate fetched. If the signature matches a trusted
+// key all the same - Alipay usually renews a certificate for the same key - nobody
+// waits for that. Else the answer waits, until ctx ends.
+func (c *Client) verify(ctx context.Context, sn string, text []byte, sign string) bool {
+	err := c.verifier.VerifyBy(sn, text, sign)
+	switch {
+	case err == nil:
+		if c.verifier.RootSN() != "" {
+			c.fetch(sn)
+		}
+		return true
+	case errors.Is(err, signer.ErrUnknownCertificate):
+		for ended := c.fetch(sn); ended != nil; ended = c.fetch(sn) {
+			select {
+			case <-ended:
+			case <-ctx.Done():
+				return false
+			}
+		}
+		return c.verifier.VerifyBy(sn, text, sign) == nil
+	}
+	return false
+}
+
+// fetch begins to fetch a certificate, and returns what is closed when that ends;
+// or when the one ends that is under way, be it for another number. It returns nil
+// if nothing is to be waited for: the certificate is known, sn is no number of
+// one, or the last fetch failed a moment ago.
+func (c *Client) fetch(sn string) <-chan struct{} {
+	if !isSerial(sn) || c.verifier.Knows(sn) {
+		return nil
+	}
+	r := &c.rotation
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.flight != nil:
+		return r.flight
+	case c.verifier.Knows(sn): // since a moment ago
+		return nil
+	case time.Now().Before(r.until):
+		return nil
+	}
+	flight := make(chan struct{})
+	r.flight = flight
+	go func() {
+		// Of its own, for it is no single call's: whoever waits may go.
+		ctx, cancel := context.WithTimeout(context.Background(), c.timeout)
+		defer cancel()
+		err := c.download(ctx, sn)
+		rest := r.land(err == nil)
+		if err != nil {
+			c.log.Warn("an answer names a certificate of Alipay's that could not be fetched", "alipay_cert_sn", sn, "not_again_for", rest, "error", err)
+			return
+		}
+		c.log.Warn("Alipay has a new certificate, which was fetched; put it into the configuration before the old one ends", "alipay_cert_sn", sn, "ends", c.verifier.Expires())
+	}()
+	return flight
+}
+
+// land ends a fetch, and returns the pause until the next one.
+func (r *rotation) land(fetched bool) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	close(r.flight)
+	r.flight = nil
+	if fetched {
+		r.rest = 0
+	} else {
+		r.rest = min(max(2*r.rest, firstRest), lastRest)
+	}
+	r.until = time.Now().Add(r.rest)
+	return r.rest
+}
+
+// download fetches a certificate and has it trusted, if it is to be. The answer's
+// own signature is not looked at: it may be by the very certificate that it
+// brings, which has to prove itself, by its issuer, its subject and its number.
+func (c *Client) download(ctx context.Context, sn string) error {
+	query, form, err := c.encode(methodCertificate, []byte(`{"alipay_cert_sn":"`+sn+`"}`), Options{}, time.Now())
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrNotSent, err)
+	}
+	answer, _, err := c.post(ctx, query, form)
+	if err != nil {
+		return err
+	}
+	e, err := cut(answer, methodCertificate)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrNoAnswer, err)
+	}
+	node, err := c.object(e.node, false)
+	if err != nil {
+		return err
+	}
+	var code, content string
+	_, _ = rawjson.Fields(node, func(key, value []byte) {
+		switch string(key) {
+		case "code", "sub_code":
+			code = strings.TrimSpace(code + " " + printable(text(value)))
+		case "alipay_cert_content":
+			content = text(value)
+		}
+	})
+	file, err := base64.StdEncoding.DecodeString(content)
+	if err != nil || len(bytes.TrimSpace(file)) == 0 {
+		return fmt.Errorf("%s: %w: there is no certificate in it (%s)", methodCertificate, ErrNoAnswer, code)
+	}
+	return c.verifier.Trust(sn, string(file))
+}
+
+// isSerial tells whether a text looks like [signer.CertificateSN]: what nobody
+// signed is asked for, and logged, only then.
+func isSerial(sn string) bool {
+	for _, c := range []byte(sn) {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return len(sn) == 32
+}
