@@ -6,8 +6,10 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/alirefund/alirefund/gateway"
+	"github.com/alirefund/alirefund/internal/rawjson"
 )
 
 // Of any valid JSON, cut finds the very bytes that encoding/json finds, or
@@ -103,6 +105,42 @@ func FuzzDecode(f *testing.F) {
 				if outcome == gateway.Succeeded && !bytes.Contains(node, []byte(word)) && !bytes.Contains(node, []byte(`\u`)) {
 					t.Errorf("%v succeeds without %s: %q", call, word, node)
 				}
+			}
+		}
+	})
+}
+
+// FuzzText holds what is read of a node against encoding/json: a text decoded, a
+// number as it is written, and nothing of all else.
+func FuzzText(f *testing.F) {
+	for _, seed := range []string{
+		refundNode, sampleNode, `{"a":"\u9000\/\ud800","b":-1e9,"c":"1","c":2}`, `{"a":"x","a":null}`, `{"":"","b":[1],"c":true}`, "{ \"a\" : \"退款\" }",
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, node []byte) {
+		decoder := json.NewDecoder(bytes.NewReader(node))
+		decoder.UseNumber()
+		var want map[string]any
+		if !utf8.Valid(node) || !json.Valid(node) || decoder.Decode(&want) != nil {
+			return
+		}
+		escaped := false // keys are compared as they are written, which Alipay's never are
+		_, _ = rawjson.Fields(node, func(key, _ []byte) { escaped = escaped || bytes.IndexByte(key, '\\') >= 0 })
+		if escaped {
+			return
+		}
+		reply := gateway.Reply{Node: node, Signed: true}
+		for name, value := range want {
+			text := ""
+			switch value := value.(type) {
+			case string:
+				text = value
+			case json.Number:
+				text = value.String()
+			}
+			if got := reply.Text(name); got != text {
+				t.Errorf("%q is %q, encoding/json reads %q", name, got, text)
 			}
 		}
 	})
