@@ -32,7 +32,7 @@ var rooms = map[string][]string{
 	"/store/sqlstore":   {"/store", "/money"},
 	"/alipaytest":       {"/signer", "/money", "golang.org/x/text/..."},
 	"/explain":          {"/signer", "/notify", "/internal/rawjson", "golang.org/x/text/..."},
-	"/cmd/alirefund":    {"/explain", "/alipaytest", "/notify", "/signer", "/money"},
+	"/cmd/alirefund":    {"/explain", "/alipaytest", "/gateway", "/notify", "/signer", "/money"},
 	"/signer":           {},
 	"/money":            {},
 	"/internal/rawjson": {},

@@ -1,5 +1,6 @@
 // Command alirefund helps to set up and to debug what this module does.
 //
+//	alirefund doctor       checks keys, certificates, the clock, the notify_url and one query
 //	alirefund explain      says whether captured bytes verify, and if not, why
 //	alirefund send-notice  posts a signed test notice to a URL
 //
@@ -12,6 +13,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
+	"net/http"
 	"os"
 	"os/signal"
 )
@@ -24,6 +27,7 @@ type command struct {
 }
 
 var commands = []command{
+	{"doctor", "check keys, certificates, the clock, the notify_url and one query", outside{net.DefaultResolver.LookupNetIP, http.DefaultTransport}.doctor},
 	{"explain", "say whether captured bytes verify, and if not, why", explainCommand},
 	{"send-notice", "post a signed test notice to a URL", sendNotice},
 }

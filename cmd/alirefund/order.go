@@ -65,6 +65,11 @@ func (o order) form(sign *signer.Signer, to string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return signed(sign, fields)
+}
+
+// signed returns the fields as a form, with their signature.
+func signed(sign *signer.Signer, fields map[string]string) (string, error) {
 	params := []signer.Param{{Key: "sign_type", Value: "RSA2"}}
 	for key, value := range fields {
 		params = append(params, signer.Param{Key: key, Value: value})
