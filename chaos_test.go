@@ -35,7 +35,9 @@ var (
 // middle and are started again; requests are repeated, and refunds made at
 // Alipay's console in between. Afterwards what really happened, the ledger and
 // the host's rows agree to the fen.
-func TestChaos(t *testing.T) {
+func TestChaos(t *testing.T) { runChaos(t, *chaosRefunds) }
+
+func runChaos(t *testing.T, refunds int) {
 	seeds := []uint64{*chaosSeed}
 	if *chaosSeed == 0 {
 		seeds = []uint64{rand.Uint64()>>1 | 1}
@@ -44,14 +46,15 @@ func TestChaos(t *testing.T) {
 	for _, seed := range seeds {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			t.Parallel()
-			t.Logf("go test -run TestChaos . -chaos.seed=%d -chaos.refunds=%d", seed, *chaosRefunds)
+			name, _, _ := strings.Cut(t.Name(), "/seed=")
+			t.Logf("go test -run '%s' . -chaos.seed=%d -chaos.refunds=%d", name, seed, *chaosRefunds)
 			sums := make([]tally, shops)
 			t.Run("shops", func(t *testing.T) {
 				for i := range shops {
 					t.Run(fmt.Sprint(i), func(t *testing.T) {
 						t.Parallel()
 						synctest.Test(t, func(t *testing.T) {
-							c := newChaos(t, seed+uint64(i)*1e9, max(1, *chaosRefunds/shops))
+							c := newChaos(t, seed+uint64(i)*1e9, max(1, refunds/shops))
 							c.live()
 							c.compare()
 							sums[i] = c.tally
@@ -64,7 +67,7 @@ func TestChaos(t *testing.T) {
 				sum.add(other)
 			}
 			t.Log(sum)
-			if *chaosRefunds < 1000 {
+			if refunds < 1000 {
 				return
 			}
 			for kind := alipaytest.LostAnswer; kind <= alipaytest.Refusal; kind++ {

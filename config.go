@@ -28,6 +28,10 @@ type Config struct {
 
 	// Gateway is the URL of Alipay's gateway; default gateway.Production.
 	Gateway string
+	// Protocol is how refunds of trades, and questions about them, are written;
+	// default gateway.V2. gateway.V3 is OpenAPI version 3 at the same host; red
+	// packets, for which it has no paths, go by version 2 all the same.
+	Protocol gateway.Protocol
 	// HTTPClient makes the calls to it. It must not repeat requests by itself.
 	// Default: a client of the module's own.
 	HTTPClient *http.Client
@@ -236,6 +240,9 @@ func (c Config) check() (Config, error) {
 	}
 	if u, err := url.Parse(c.Gateway); c.Gateway != "" && (err != nil || u.Host == "" || u.RawQuery != "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http") {
 		wrong("Gateway", "wants the form https://host/gateway.do, without a query", nil)
+	}
+	if c.Protocol > gateway.V3 {
+		wrong("Protocol", "is neither gateway.V2 nor gateway.V3", nil)
 	}
 	if len(errs) > 0 {
 		return c, errors.Join(errs...)

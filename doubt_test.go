@@ -226,7 +226,7 @@ type replaying struct {
 }
 
 func (r *replaying) RoundTrip(request *http.Request) (_ *http.Response, err error) {
-	if request.URL.Query().Get("method") != gateway.MethodTradeRefund {
+	if methodOf(request) != gateway.MethodTradeRefund {
 		return r.RoundTripper.RoundTrip(request)
 	}
 	if r.first == nil {

@@ -53,12 +53,18 @@ func (v voice) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	method := params.Get("method")
+	method, overV3 := methodOf(r), strings.HasPrefix(r.URL.Path, "/v3/")
+	if overV3 {
+		params = url.Values{"biz_content": {string(body)}}
+	}
 	node := v.say(method, params)
 	if node == lost {
 		return nil, io.ErrUnexpectedEOF
 	}
 	node, bare := strings.CutPrefix(node, unsigned)
+	if overV3 {
+		return v3Answer(v.sign, node, !bare)
+	}
 	answer := `{"` + strings.ReplaceAll(method, ".", "_") + `_response":` + node
 	if !bare {
 		sign, err := v.sign.Sign([]byte(node))

@@ -18,6 +18,7 @@ import (
 
 	"github.com/alirefund/alirefund"
 	"github.com/alirefund/alirefund/alipaytest"
+	"github.com/alirefund/alirefund/gateway"
 	"github.com/alirefund/alirefund/notify"
 	"github.com/alirefund/alirefund/signer"
 	"github.com/alirefund/alirefund/store"
@@ -87,6 +88,9 @@ func newShop(t *testing.T, change ...func(*alirefund.Config)) *shop {
 			return nil
 		},
 		Logger: slog.New(slog.DiscardHandler),
+	}
+	if overV3(t) {
+		s.config.Protocol = gateway.V3
 	}
 	for _, f := range change {
 		f(&s.config)

@@ -47,7 +47,7 @@ func New(config Config) (*Module, error) {
 	}
 	client, err := gateway.New(gateway.Config{
 		AppID: config.App.ID, Signer: config.App.Signer, Verifier: config.App.Verifier,
-		ContentKey: config.App.ContentKey, URL: config.Gateway, HTTP: config.HTTPClient, Timeout: config.Timeout,
+		ContentKey: config.App.ContentKey, URL: config.Gateway, Protocol: config.Protocol, HTTP: config.HTTPClient, Timeout: config.Timeout,
 		Logger: config.Logger,
 	})
 	if err != nil {

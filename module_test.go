@@ -36,6 +36,7 @@ func TestNewNamesEveryProblem(t *testing.T) {
 		{"nothing", func(c *alirefund.Config) { *c = alirefund.Config{} }, []string{"App.ID", "App.Signer", "App.Verifier", "Store"}, nil},
 		{"zero keys", func(c *alirefund.Config) { c.App.Signer, c.App.Verifier = &signer.Signer{}, &signer.Verifier{} }, []string{"App.Signer"}, signer.ErrKey},
 		{"own key", func(c *alirefund.Config) { c.App.Verifier = ownKey }, []string{"App.Verifier"}, signer.ErrOwnKey},
+		{"protocol", func(c *alirefund.Config) { c.Protocol = gateway.V3 + 1 }, []string{"Protocol"}, nil},
 		{"app id", func(c *alirefund.Config) { c.App.ID = "2021/1" }, []string{"App.ID"}, nil},
 		{"query", func(c *alirefund.Config) {
 			c.App.NotifyURL, c.App.NotifyURLs = "https://a.example/n?x=1", []string{"", "ftp://a.example/"}

@@ -456,13 +456,13 @@ type redirecting struct {
 }
 
 func (r redirecting) RoundTrip(request *http.Request) (*http.Response, error) {
-	if request.URL.Query().Get("method") != gateway.MethodTradeRefund {
+	if methodOf(request) != gateway.MethodTradeRefund {
 		return r.RoundTripper.RoundTrip(request)
 	}
 	other := request
 	client, err := gateway.New(gateway.Config{
 		AppID: r.s.config.App.ID, Signer: r.s.config.App.Signer, Verifier: r.s.config.App.Verifier,
-		URL: alipaytest.GatewayURL, HTTP: &http.Client{Transport: capture{r.RoundTripper, &other}},
+		URL: alipaytest.GatewayURL, Protocol: r.s.config.Protocol, HTTP: &http.Client{Transport: capture{r.RoundTripper, &other}},
 	})
 	if err != nil {
 		return nil, err

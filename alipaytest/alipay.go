@@ -83,6 +83,7 @@ type Alipay struct {
 	late        []*request // executed after the next call
 	movements   []Movement
 	calls       []*Call
+	nonces      map[string]bool // of the requests by version 3
 	notices     []*notice
 	outstanding []*notice // neither acknowledged nor given up
 	wake        []chan struct{}
@@ -101,6 +102,7 @@ func New(c Config) *Alipay {
 		byTrade:    map[string]*trade{},
 		packets:    map[string]*packet{},
 		operations: map[string]*operation{},
+		nonces:     map[string]bool{},
 	}
 	if a.now == nil {
 		a.now = time.Now

@@ -3,6 +3,7 @@ package alipaytest
 import (
 	"context"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"time"
@@ -32,15 +33,21 @@ var interfaces = map[string]func(*Alipay, *request, time.Time) (node, *failure){
 	methodFundTransQuery:  (*Alipay).fundTransQuery,
 }
 
-// ServeHTTP is the gateway, at any path. A fault that leaves a call unanswered
-// panics with [http.ErrAbortHandler], upon which net/http's server closes the
-// connection.
+// ServeHTTP is the gateway: OpenAPI version 3 at paths that begin with /v3/,
+// version 2 at any other. A fault that leaves a call unanswered panics with
+// [http.ErrAbortHandler], upon which net/http's server closes the connection.
 func (a *Alipay) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	q, refused := a.check(r, a.now())
+	check, answer := a.check, a.answer
+	if strings.HasPrefix(r.URL.Path, "/v3/") {
+		check, answer = a.checkV3, a.answerV3
+	}
+	q, refused := check(r, a.now())
 	e := a.handle(q, refused)
 	for _, n := range e.early {
 		a.post(r.Context(), n)
 	}
+	// Even errors come as 200 and as text/html (opendocs, seen at the gateway).
+	header := http.Header{"Content-Type": {"text/html;charset=utf-8"}}
 	var body []byte
 	var status int
 	switch e.fault.Kind {
@@ -53,12 +60,10 @@ func (a *Alipay) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if e.fault.Kind == Slow {
 			pause(r.Context(), orDelay(e.fault.Delay, 3*time.Second))
 		}
-		body, status = a.envelope(q, e), http.StatusOK
+		body, status = answer(q, e, header)
 	}
 	a.conclude(e, body, status)
-
-	// Even errors come as 200 and as text/html (opendocs, seen at the gateway).
-	w.Header().Set("Content-Type", "text/html;charset=utf-8")
+	maps.Copy(w.Header(), header)
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // a client that has gone is its own affair
 }
@@ -132,9 +137,9 @@ func pause(ctx context.Context, delay time.Duration) {
 	}
 }
 
-// envelope writes the answer: the node, and behind it the signature of exactly
-// the node's bytes.
-func (a *Alipay) envelope(q *request, e *execution) []byte {
+// answer writes the answer: the node, and behind it the signature of exactly the
+// node's bytes.
+func (a *Alipay) answer(q *request, e *execution, _ http.Header) ([]byte, int) {
 	answer := e.answer
 	if e.failed != nil {
 		answer = e.failed.node()
@@ -166,7 +171,7 @@ func (a *Alipay) envelope(q *request, e *execution) []byte {
 		body = append(body, must(own.Sign(raw))...)
 		body = append(body, '"')
 	}
-	return append(body, '}')
+	return append(body, '}'), http.StatusOK
 }
 
 // failure is an answer that is none of success.

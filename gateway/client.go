@@ -1,5 +1,6 @@
-// Package gateway makes one call to Alipay's OpenAPI gateway, version 2: it
-// signs, posts, verifies the raw answer and says what the answer proves.
+// Package gateway makes one call to Alipay's OpenAPI gateway: it signs, posts,
+// verifies the raw answer and says what the answer proves. It speaks version 2
+// of the protocol, and for trades version 3 too: see [Protocol].
 //
 // [Client.Do] is the call, for any method. The methods around refunds have
 // typed forms: [Client.RefundTrade], [Client.QueryRefund],
@@ -48,6 +49,7 @@ type Config struct {
 	AppID    string
 	Signer   *signer.Signer
 	Verifier *signer.Verifier
+	Protocol Protocol      // how the calls about trades are written; default V2
 	URL      string        // default Production
 	Timeout  time.Duration // default DefaultTimeout
 	// ContentKey encrypts what is asked and decrypts what is answered
@@ -68,6 +70,7 @@ type Client struct {
 	signer     *signer.Signer
 	verifier   *signer.Verifier
 	contentKey *signer.ContentKey
+	protocol   Protocol
 	url        *url.URL
 	timeout    time.Duration
 	http       *http.Client
@@ -98,6 +101,9 @@ func New(c Config) (*Client, error) {
 	if c.Timeout < 0 {
 		errs = append(errs, errors.New("gateway: Timeout is negative"))
 	}
+	if c.Protocol > V3 {
+		errs = append(errs, errors.New("gateway: Protocol is neither V2 nor V3"))
+	}
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
@@ -114,7 +120,7 @@ func New(c Config) (*Client, error) {
 	}
 	return &Client{
 		appID: c.AppID, signer: c.Signer, verifier: c.Verifier, contentKey: c.ContentKey,
-		url: u, timeout: c.Timeout, http: &own, log: c.Logger,
+		protocol: c.Protocol, url: u, timeout: c.Timeout, http: &own, log: c.Logger,
 	}, nil
 }
 
@@ -133,7 +139,7 @@ func newTransport() *http.Transport {
 // Options are the common parameters that a call may want.
 type Options struct {
 	AppAuthToken string // the merchant's token, when an ISV's application acts for it
-	NotifyURL    string
+	NotifyURL    string // a call that has one goes by [V2]
 }
 
 // Reply is what one call brought back. Its texts are UTF-8 whatever the gateway
@@ -169,6 +175,9 @@ func (c *Client) Do(ctx context.Context, method string, biz any, o Options) (Rep
 			return reply, fmt.Errorf("gateway: %s: %w: biz_content: %w", method, ErrNotSent, err)
 		}
 	}
+	if path := c.v3Path(method, o); path != "" {
+		return c.doV3(ctx, reply, path, content, o)
+	}
 	query, form, err := c.encode(method, content, o, time.Now())
 	if err != nil {
 		return reply, fmt.Errorf("gateway: %s: %w: %w", method, ErrNotSent, err)
@@ -186,24 +195,43 @@ func (c *Client) Do(ctx context.Context, method string, biz any, o Options) (Rep
 	return c.open(ctx, reply, answer)
 }
 
-// post makes one exchange. What it returns as an error wraps ErrNotSent or
-// ErrNoAnswer.
+// post makes one exchange by version 2. What it returns as an error wraps
+// ErrNotSent or ErrNoAnswer.
 func (c *Client) post(ctx context.Context, query, form string) (answer []byte, trace string, err error) {
+	u := *c.url
+	u.RawQuery = query
+	got, err := c.exchange(ctx, &u, http.Header{"Content-Type": {"application/x-www-form-urlencoded;charset=utf-8"}}, form)
+	if err == nil && got.status != http.StatusOK {
+		return nil, got.trace, fmt.Errorf("%w: HTTP status %d", ErrNoAnswer, got.status)
+	}
+	return got.body, got.trace, err
+}
+
+// exchanged is what came back of one exchange.
+type exchanged struct {
+	status int
+	header http.Header
+	body   []byte
+	trace  string
+}
+
+// exchange posts body to u once. What it returns as an error wraps ErrNotSent or
+// ErrNoAnswer; an answer of any status is none.
+func (c *Client) exchange(ctx context.Context, u *url.URL, header http.Header, body string) (exchanged, error) {
 	var connecting, connected atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GetConn: func(string) { connecting.Store(true) },
 		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
 	})
-	u := *c.url
-	u.RawQuery = query
+	header.Set("Accept", "application/json")
 	// Without GetBody net/http cannot send the request a second time by itself.
 	request := (&http.Request{
 		Method:        http.MethodPost,
-		URL:           &u,
+		URL:           u,
 		Host:          u.Host,
-		Header:        http.Header{"Content-Type": {"application/x-www-form-urlencoded;charset=utf-8"}, "Accept": {"application/json"}},
-		Body:          io.NopCloser(strings.NewReader(form)),
-		ContentLength: int64(len(form)),
+		Header:        header,
+		Body:          io.NopCloser(strings.NewReader(body)),
+		ContentLength: int64(len(body)),
 	}).WithContext(ctx)
 	response, err := c.http.Do(request)
 	if err != nil {
@@ -213,23 +241,22 @@ func (c *Client) post(ctx context.Context, query, form string) (answer []byte, t
 		if connecting.Load() && !connected.Load() {
 			what = ErrNotSent
 		}
-		return nil, "", fmt.Errorf("%w: %w", what, withoutURL(err))
+		return exchanged{}, fmt.Errorf("%w: %w", what, withoutURL(err))
 	}
 	defer response.Body.Close()
-	if trace = response.Header.Get("trace_id"); trace == "" {
-		trace = response.Header.Get("Alipay-Trace-Id")
+	got := exchanged{status: response.StatusCode, header: response.Header, trace: response.Header.Get("trace_id")}
+	if got.trace == "" {
+		got.trace = response.Header.Get("Alipay-Trace-Id")
 	}
-	trace = printable(trace)
-	answer, err = readAll(response)
+	got.trace = printable(got.trace)
+	got.body, err = readAll(response)
 	switch {
 	case err != nil:
-		return nil, trace, fmt.Errorf("%w: the answer broke off: %w", ErrNoAnswer, err)
-	case response.StatusCode != http.StatusOK:
-		return nil, trace, fmt.Errorf("%w: HTTP status %d", ErrNoAnswer, response.StatusCode)
-	case len(answer) > maxAnswer:
-		return nil, trace, fmt.Errorf("%w: the answer is larger than 1 MiB", ErrNoAnswer)
+		return exchanged{trace: got.trace}, fmt.Errorf("%w: the answer broke off: %w", ErrNoAnswer, err)
+	case len(got.body) > maxAnswer:
+		return exchanged{trace: got.trace}, fmt.Errorf("%w: the answer is larger than 1 MiB", ErrNoAnswer)
 	}
-	return answer, trace, nil
+	return got, nil
 }
 
 func readAll(response *http.Response) ([]byte, error) {
@@ -242,14 +269,14 @@ func readAll(response *http.Response) ([]byte, error) {
 }
 
 // withoutURL drops the address from an error of net/http: its query holds the
-// signature and perhaps a token.
+// signature and perhaps a token, which V3 has in headers.
 func withoutURL(err error) error {
 	// More than once where the host's transport is made of another client.
 	var wrapped *url.Error
 	for errors.As(err, &wrapped) {
 		err = wrapped.Err
 	}
-	if text := err.Error(); strings.Contains(text, "sign=") || strings.Contains(text, "app_auth_token=") {
+	if text := strings.ToLower(err.Error()); strings.Contains(text, "sign=") || strings.Contains(text, "app_auth_token=") || strings.Contains(text, "app-auth-token") {
 		return fmt.Errorf("a %T that quotes the request", err)
 	}
 	return err

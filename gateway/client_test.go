@@ -39,6 +39,7 @@ func TestNewRefuses(t *testing.T) {
 		{"a password", func(c *gateway.Config) { c.URL = "https://me:secret@openapi.alipay.com/gateway.do" }, []string{"URL"}, nil},
 		{"no URL at all", func(c *gateway.Config) { c.URL = "\x7f://secret" }, []string{"URL"}, nil},
 		{"negative timeout", func(c *gateway.Config) { c.Timeout = -time.Second }, []string{"Timeout"}, nil},
+		{"another protocol", func(c *gateway.Config) { c.Protocol = gateway.V3 + 1 }, []string{"Protocol"}, nil},
 		{"everything", func(c *gateway.Config) { *c = gateway.Config{URL: "x", Timeout: -1} }, []string{"AppID", "Signer", "Verifier", "URL", "Timeout"}, signer.ErrKey},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"bytes"
 	"encoding/json"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/alirefund/alirefund/gateway"
 	"github.com/alirefund/alirefund/internal/rawjson"
+	"github.com/alirefund/alirefund/signer"
 )
 
 // Of any valid JSON, cut finds the very bytes that encoding/json finds, or
@@ -156,3 +158,58 @@ func FuzzAppendEscaped(f *testing.F) {
 		}
 	})
 }
+
+// No head and body, however hostile, pass for signed without Alipay's signature
+// over exactly them, and without it nothing is proved.
+func FuzzV3Answer(f *testing.F) {
+	for _, body := range []string{refundBody, `{}`, `{"code":"ACQ.TRADE_NOT_EXIST","message":"m"}`, `{"code":10000}`, ``, `[`, "{}\n", `{"code":{},"code":""}`, "c2VjcmV0"} {
+		for by := range byWhom {
+			f.Add(by, 200, "1720580375932", "d5553f", "", body)
+		}
+		f.Add(byAlipay, 400, "1720580375932", "d5553f", "ab", body)
+	}
+	f.Add(byAlipay, 200, "app_id=1", "a\nb", "", refundBody)
+	f.Add(byAlipay, 202, "", "", "", `{"code":"unknow-error"}`)
+	client := newClient(f, gateway.Config{Protocol: gateway.V3})
+	f.Fuzz(func(t *testing.T, by, status int, stamp, nonce, sn, body string) {
+		header := http.Header{"Alipay-Timestamp": {stamp}, "Alipay-Nonce": {nonce}, "Alipay-Sn": {sn}}
+		switch text := stamp + "\n" + nonce + "\n" + body + "\n"; by {
+		case byAlipay:
+			header.Set("Alipay-Signature", sign(text))
+		case byTheApp:
+			header.Set("Alipay-Signature", must(must(signer.New(appKey())).Sign([]byte(text))))
+		case ofAnother:
+			header.Set("Alipay-Signature", sign(text+"\n"))
+		case twice:
+			header["Alipay-Signature"] = []string{sign(text), sign(text)}
+		case byWord:
+			header.Set("Alipay-Signature", nonce)
+		}
+		reply, err := client.OpenV3(gateway.MethodTradeRefund, status, header, []byte(body))
+		if reply.Signed && by != byAlipay {
+			t.Fatalf("signed, without Alipay's signature: %d %v %q", status, header, body)
+		}
+		if reply.Node != nil && (!reply.Signed || !json.Valid(reply.Node)) {
+			t.Fatalf("node %q", reply.Node)
+		}
+		if err == nil && (!reply.Signed || reply.Code != "10000" || status != http.StatusOK) {
+			t.Fatalf("accepted: %+v", reply)
+		}
+		for call, judge := range judges {
+			if got := judge(reply, err, asked); !reply.Signed && got.Outcome != gateway.Unresolved {
+				t.Fatalf("%v: %v of an unsigned answer", call, got.Outcome)
+			}
+		}
+	})
+}
+
+// Who signed a fuzzed answer.
+const (
+	byAlipay = iota
+	byTheApp
+	ofAnother
+	twice
+	byWord
+	byNobody
+	byWhom
+)

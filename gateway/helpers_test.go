@@ -53,6 +53,9 @@ func newClient(t testing.TB, c gateway.Config) *gateway.Client {
 	if c.Verifier == nil {
 		c.Verifier = must(signer.NewVerifier(&alipayKey().PublicKey))
 	}
+	if strings.HasPrefix(t.Name(), "TestOverV3/") {
+		c.Protocol = gateway.V3
+	}
 	client, err := gateway.New(c)
 	if err != nil {
 		t.Fatal(err)
