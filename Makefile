@@ -10,15 +10,18 @@ REFUNDS   ?= 4000
 GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOFUMPT  := go run mvdan.cc/gofumpt@v0.12.0
 
+# Alipay's own SDK, which npm installs as package-lock.json says.
+SDK := internal/conformance/alipaysdk
+
 export GOWORK := off
 
 # in-modules COMMAND: run it in each module's folder, and stop at the first failure.
 in-modules = @set -e; for m in $(MODULES); do echo "== $$m: $(1)"; (cd "$$m" && $(1)); done
 
-.PHONY: help test race lint bench fuzz chaos conformance crash modules
+.PHONY: help test race lint bench fuzz chaos alipaysdk conformance crash modules
 
 help: ## what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 test: ## every module's tests, in random order
 	$(call in-modules,go test -shuffle=on ./...)
@@ -49,8 +52,14 @@ fuzz: ## every fuzz target, FUZZTIME=30s each
 chaos: ## everything at random, by a fresh seed, which it prints (SEED=0)
 	go test -count=1 -v -run '^TestChaos$$' . -chaos.seed=$(SEED)
 
-conformance: ## the stores on real servers: SQLite, PostgreSQL and MariaDB on 127.0.0.1
-	cd internal/conformance && go test -count=1 -shuffle=on -timeout 20m ./...
+alipaysdk: $(SDK)/node_modules/.package-lock.json ## install Alipay's own SDK for make conformance (needs Node and npm)
+
+$(SDK)/node_modules/.package-lock.json: $(SDK)/package.json $(SDK)/package-lock.json
+	cd $(SDK) && npm ci --ignore-scripts --no-audit --no-fund
+
+conformance: ## others as the other party: databases on 127.0.0.1, Alipay's own SDK, a PKCS#11 token
+	-@$(MAKE) --no-print-directory alipaysdk # without it, the tests that want it say so
+	cd internal/conformance && go test -count=1 -shuffle=on -timeout 20m -p 1 ./...
 
 # Other databases, or the same again: FLAGS='-crash.stores=sqlite: -crash.seed=1'.
 crash: ## kill the example KILLS=100 times during REFUNDS=4000, on SQLite and PostgreSQL; nothing may be lost

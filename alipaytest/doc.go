@@ -41,5 +41,6 @@
 // alipay.fund.trans.common.query, with the rules and error codes of their
 // pages in opendocs. The fake is stricter than Alipay in one thing: parameters
 // must stand where the pages want them, biz_content in the body and all others
-// in the URL. The four interfaces of trades are there by OpenAPI version 3, too.
+// in the URL, but for encrypt_type, which may stand in either. The four interfaces
+// of trades are there by OpenAPI version 3, too.
 package alipaytest

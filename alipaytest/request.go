@@ -151,8 +151,9 @@ func (q *request) checkCommon(now time.Time) *failure {
 	return nil
 }
 
-// checkPlacement wants biz_content in the body, alone, and all else in the URL's
-// query (opendocs, signing and protocols).
+// checkPlacement wants biz_content in the body, and all else in the URL's query
+// (opendocs, signing and protocols). encrypt_type may stand in either: Alipay's own
+// SDK for Node writes it into the body.
 func checkPlacement(r *http.Request, query, form url.Values) *failure {
 	media, params, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	switch {
@@ -166,7 +167,7 @@ func checkPlacement(r *http.Request, query, form url.Values) *failure {
 		return business("isv.missing-parameter", "biz_content is missing in the body")
 	}
 	for key := range form {
-		if key != "biz_content" {
+		if key != "biz_content" && key != "encrypt_type" {
 			return business("isv.invalid-parameter", key+" belongs into the URL's query, not into the body")
 		}
 	}
