@@ -3,6 +3,7 @@
 MODULES   := . example_app
 BENCHTIME ?= 1s
 FUZZTIME  ?= 30s
+FUZZ      ?= ^Fuzz
 SEED      ?= 0
 KILLS     ?= 100
 REFUNDS   ?= 4000
@@ -41,9 +42,9 @@ bench: ## every benchmark once, ours beside its floor (BENCHTIME=1s), those of t
 	done | grep -v 'no test files' | tee "$$out"; \
 	awk -f .ci/beside.awk "$$out"
 
-fuzz: ## every fuzz target, FUZZTIME=30s each
+fuzz: ## every fuzz target (FUZZ='^Fuzz'), FUZZTIME=30s each
 	@set -e; for m in $(MODULES); do cd "$(CURDIR)/$$m"; \
-	  tests=$$(go test -list '^Fuzz' ./...); \
+	  tests=$$(go test -list '$(FUZZ)' ./...); \
 	  echo "$$tests" | awk '/^Fuzz/ {name[++n] = $$1} /^ok/ {for (i = 1; i <= n; i++) print $$2, name[i]; n = 0}' | \
 	  while read -r package name; do \
 	    echo "== $$package: $$name"; go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x "$$package"; \
