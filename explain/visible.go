@@ -232,6 +232,13 @@ func cutOff(raw []byte, f *form) bool {
 // wherever they stand in it, and not its signature alone: it was cut between two
 // fields, or in a value that looks whole.
 func wantsEnd(f *form) bool {
+	const few = 5 // of its fields, and nobody can tell what it was
+	there := 0
+	for _, p := range f.params {
+		if known[p.Key] {
+			there++
+		}
+	}
 	gone, signed := 0, 0
 	for _, name := range []string{"sign", "sign_type", "notify_id", "notify_type", "notify_time"} {
 		if f.has(name) {
@@ -242,7 +249,7 @@ func wantsEnd(f *form) bool {
 			signed++
 		}
 	}
-	return gone >= 2 && signed > 0 && !slices.ContainsFunc(f.params, func(p signer.Param) bool { return p.Value == "" })
+	return there >= few && gone >= 2 && signed > 0 && !slices.ContainsFunc(f.params, func(p signer.Param) bool { return p.Value == "" })
 }
 
 // partOfTime matches what is left of 2021-07-14 09:49:30.
