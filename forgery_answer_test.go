@@ -1,6 +1,7 @@
 package alirefund_test
 
 import (
+	"encoding/base64"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -22,6 +23,8 @@ import (
 // one answer. The request has reached Alipay, and the money has moved.
 type hostileAnswer struct {
 	named
+	mode   alipaytest.Config  // default: keys, and nothing encrypted
+	file   func(*shop) string // what a certificate is downloaded as; default: the download breaks off
 	answer func(talk) string
 	write  func(talk, http.ResponseWriter) // instead of answer: not only the body
 	want   belief
@@ -46,16 +49,17 @@ func unsignedWord(words string) belief {
 type talk struct {
 	shop               *shop
 	body               string // all of it
+	number             string // of its certificate, in certificate mode
 	name, node, signed string // the signed node, its name, and the signature
 	request            *http.Request
 }
 
-var parts = regexp.MustCompile(`(?s)^\{"(\w+)":(.*),"sign":"([^"]+)"\}$`)
+var parts = regexp.MustCompile(`(?s)^\{"(\w+)":(.*?)(?:,"alipay_cert_sn":"(\w+)")?,"sign":"([^"]+)"\}$`)
 
 func (s *shop) talk(body string) talk {
 	x := talk{shop: s, body: body}
 	if found := parts.FindStringSubmatch(body); found != nil {
-		x.name, x.node, x.signed = found[1], found[2], found[3]
+		x.name, x.node, x.number, x.signed = found[1], found[2], found[3], found[4]
 	}
 	return x
 }
@@ -81,6 +85,7 @@ type between struct {
 	shop   *shop
 	method string
 	forge  func(talk, http.ResponseWriter)
+	file   func(*shop) string
 	honest atomic.Bool
 }
 
@@ -91,6 +96,9 @@ func (b *between) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case b.honest.Load():
 		_, _ = io.Copy(w, genuine.Body)
+	case method == methodDownload && b.file != nil:
+		content := base64.StdEncoding.EncodeToString([]byte(b.file(b.shop)))
+		_, _ = io.WriteString(w, `{"alipay_open_app_alipaycert_download_response":{"code":"10000","alipay_cert_content":"`+content+`"}}`)
 	case method != b.method:
 		panic(http.ErrAbortHandler)
 	default:
@@ -101,13 +109,15 @@ func (b *between) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // through makes a shop whose calls go through b.
-func (b *between) through(t *testing.T) *shop {
+func (b *between) through(t *testing.T, mode alipaytest.Config) *shop {
 	t.Helper()
 	server := httptest.NewServer(b)
 	t.Cleanup(server.Close)
-	b.shop = newShop(t, func(c *alirefund.Config) { c.Gateway, c.HTTPClient = server.URL+"/gateway.do", server.Client() })
-	b.shop.trustInsider()
-	b.shop.restart()
+	b.shop = newShopOf(t, mode, func(c *alirefund.Config) { c.Gateway, c.HTTPClient = server.URL+"/gateway.do", server.Client() })
+	if !mode.Certificates {
+		b.shop.trustInsider()
+		b.shop.restart()
+	}
 	return b.shop
 }
 
@@ -120,7 +130,7 @@ func (c hostileAnswer) forge(x talk, w http.ResponseWriter) {
 }
 
 func (f *forgeries) answers(t *testing.T) {
-	f.forged(t, slices.Concat(signatureAnswers, envelopeAnswers, transportAnswers, tradeAnswers), gateway.MethodTradeRefund)
+	f.forged(t, slices.Concat(signatureAnswers, envelopeAnswers, transportAnswers, tradeAnswers, certifiedAnswers, encryptedAnswers), gateway.MethodTradeRefund)
 	f.forged(t, couponAnswers, gateway.MethodCouponRefund)
 }
 
@@ -133,8 +143,8 @@ func (f *forgeries) questions(t *testing.T) {
 func (f *forgeries) forged(t *testing.T, rows []hostileAnswer, method string) {
 	t.Helper()
 	each(f, t, rows, func(t *testing.T, c hostileAnswer) {
-		b := &between{method: method, forge: c.forge}
-		s := b.through(t)
+		b := &between{method: method, forge: c.forge, file: c.file}
+		s := b.through(t, c.mode)
 		s.trade()
 		refund := func() reply { return s.refund(partly) }
 		if strings.Contains(method, ".coupon.") {
@@ -182,7 +192,7 @@ type hostileLookup struct {
 func (f *forgeries) lookups(t *testing.T) {
 	each(f, t, tradeLookups, func(t *testing.T, c hostileLookup) {
 		b := &between{method: gateway.MethodTradeQuery, forge: hostileAnswer{answer: c.answer}.forge}
-		s := b.through(t)
+		s := b.through(t, alipaytest.Config{})
 		trade := s.trade()
 		s.alipay.AddTrade(alipaytest.Trade{OutTradeNo: secondOrder, Total: 10_00})
 		body := `{"trade_no":"` + trade.TradeNo + `","refund_amount":"8.88","out_request_no":"R1"}`

@@ -20,6 +20,7 @@ import (
 // the genuine one, as a body or as a whole request, and what answers it.
 type hostileNotice struct {
 	named
+	mode    alipaytest.Config // default: keys, and nothing encrypted
 	base    map[string]string // the genuine one; default: of the refund that waits
 	body    func(forger) string
 	request func(f forger, path string) *http.Request
@@ -97,14 +98,16 @@ func postForm(path, body string) *http.Request {
 
 // waiting returns a shop with a refund whose answer was lost, where notices come
 // to the module's route and to the host's own.
-func waiting(t *testing.T) (*shop, *host, *countingStore) {
+func waiting(t *testing.T, mode alipaytest.Config) (*shop, *host, *countingStore) {
 	t.Helper()
 	counting := &countingStore{Store: store.NewMemory()}
-	s := newShop(t, func(c *alirefund.Config) {
+	s := newShopOf(t, mode, func(c *alirefund.Config) {
 		c.Store, c.App.SellerIDs = counting, []string{"2088000000000001"}
 	})
-	s.trustInsider()
-	s.restart()
+	if !mode.Certificates {
+		s.trustInsider()
+		s.restart()
+	}
 	s.trade()
 	s.alipay.Inject(alipaytest.Fault{Kind: alipaytest.LostAnswer}, noQuery)
 	s.expect(s.refund(partly), 202, "pending")
@@ -113,7 +116,7 @@ func waiting(t *testing.T) (*shop, *host, *countingStore) {
 }
 
 func (f *forgeries) notices(t *testing.T) {
-	rows := slices.Concat(signatureNotices, contentNotices, foreignNotices, hiddenNotices, formNotices, transportNotices, confusedNotices)
+	rows := slices.Concat(signatureNotices, contentNotices, foreignNotices, hiddenNotices, formNotices, transportNotices, confusedNotices, certifiedNotices)
 	each(f, t, rows, func(t *testing.T, c hostileNotice) {
 		for _, path := range []string{"/alipay/notify", "/pay/notify"} {
 			f.notice(t, c, path)
@@ -124,7 +127,7 @@ func (f *forgeries) notices(t *testing.T) {
 // notice posts one hostile notice, and then the genuine one.
 func (f *forgeries) notice(t *testing.T, c hostileNotice, path string) {
 	t.Helper()
-	s, h, counting := waiting(t)
+	s, h, counting := waiting(t, c.mode)
 	if c.base == nil {
 		c.base = refundNotice(nil)
 	}
@@ -170,7 +173,7 @@ type genuineElsewhere struct {
 
 func (f *forgeries) replays(t *testing.T) {
 	each(f, t, genuineNotices, func(t *testing.T, c genuineElsewhere) {
-		s, _, _ := waiting(t)
+		s, _, _ := waiting(t, alipaytest.Config{})
 		s.alipay.Refuse(true) // so that no question tells what the notice must not
 		waits := s.known()[0]
 		forge := s.forger(refundNotice(nil))

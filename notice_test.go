@@ -121,7 +121,7 @@ func (s *shop) console() *gateway.Client {
 	s.t.Helper()
 	client, err := gateway.New(gateway.Config{
 		AppID: s.config.App.ID, Signer: s.config.App.Signer, Verifier: s.config.App.Verifier,
-		URL: alipaytest.GatewayURL, HTTP: s.alipay.HTTPClient(),
+		URL: alipaytest.GatewayURL, HTTP: s.alipay.HTTPClient(), ContentKey: s.config.App.ContentKey,
 	})
 	if err != nil {
 		s.t.Fatal(err)
