@@ -10,41 +10,23 @@ import (
 	"github.com/alirefund/alirefund/notify"
 )
 
-// diagnosisPause is the least time between two diagnoses. One costs some
-// milliseconds, and anybody can post a notice that fails.
-const diagnosisPause = time.Second
+const (
+	// diagnosisPause is the least time between two diagnoses: one costs
+	// milliseconds, and anybody can post a notice that fails.
+	diagnosisPause = time.Second
+	// diagnosisRest is how long a cause is not logged again: not for ever, for
+	// anybody can post a notice that has the cause of a later, genuine one.
+	diagnosisRest = 24 * time.Hour
+	// diagnosable is the size of the largest body that is diagnosed. Real notices
+	// have one to three thousand bytes.
+	diagnosable = 16 << 10
+)
 
-// diagnoses remembers what was diagnosed, so that each cause is logged once in a
-// module's life.
+// diagnoses remembers what was diagnosed, so that each cause is logged once a day.
 type diagnoses struct {
-	mu     sync.Mutex
-	last   time.Time
-	logged map[explain.Cause]bool
-}
-
-// due tells whether a diagnosis may be made now, and counts it as made.
-func (d *diagnoses) due(now time.Time) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if !d.last.IsZero() && now.Sub(d.last) < diagnosisPause {
-		return false
-	}
-	d.last = now
-	return true
-}
-
-// first tells whether c was not logged yet, and counts it as logged.
-func (d *diagnoses) first(c explain.Cause) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.logged[c] {
-		return false
-	}
-	if d.logged == nil {
-		d.logged = map[explain.Cause]bool{}
-	}
-	d.logged[c] = true
-	return true
+	mu     sync.Mutex // held by the one diagnosis that is made
+	last   time.Time  // when that ended
+	logged map[explain.Cause]time.Time
 }
 
 // diagnose logs why a notification could not be verified, by name. It changes
@@ -52,13 +34,23 @@ func (d *diagnoses) first(c explain.Cause) bool {
 func (m *Module) diagnose(ctx context.Context, body []byte, err error) {
 	unverified := errors.Is(err, notify.ErrSignature) || errors.Is(err, notify.ErrSignType) || errors.Is(err, notify.ErrNoSignature) ||
 		errors.Is(err, notify.ErrDuplicateKey) || errors.Is(err, notify.ErrMalformed)
-	if !unverified || !m.diagnoses.due(time.Now()) {
+	d := &m.diagnoses
+	if !unverified || len(body) > diagnosable || !d.mu.TryLock() {
+		return
+	}
+	defer d.mu.Unlock()
+	if !d.last.IsZero() && time.Since(d.last) < diagnosisPause {
 		return
 	}
 	r := explain.Explain(body, explain.Keys{Alipay: m.config.App.Verifier, App: m.config.App.Signer.Public(), AppID: m.config.App.ID})
-	if r.Verifies || !m.diagnoses.first(r.Cause) {
+	d.last = time.Now()
+	if at, ok := d.logged[r.Cause]; r.Verifies || ok && d.last.Sub(at) < diagnosisRest {
 		return
 	}
-	m.log.WarnContext(ctx, "why a notification did not verify; each cause is logged once, and has a page in docs/errors",
+	if d.logged == nil {
+		d.logged = map[explain.Cause]time.Time{}
+	}
+	d.logged[r.Cause] = d.last
+	m.log.WarnContext(ctx, "why a notification did not verify; each cause is logged once a day, and has a page in docs/errors",
 		"cause", r.Cause, "kind", r.Kind, "hint", r.Hint)
 }

@@ -40,10 +40,10 @@ func limitBody(c *gin.Context) {
 // payments, which the host has already: notices of trade refunds and of a red
 // packet's automatic return arrive there. It verifies, deduplicates by
 // notify_id, and deals with refunds and deposit-backs itself. Every other genuine
-// notification, the application gateway's messages among them, it
-// hands to the next handler, which reads it by [NotificationFrom], or from the
-// body as before, and acknowledges it by writing exactly success with status
-// 200; with anything else, or a panic, it comes again.
+// notification, the application gateway's messages among them, it hands to the
+// next handler, which reads it by [NotificationFrom], or from the body as before,
+// and acknowledges it by writing exactly success with status 200; with anything
+// else, or a panic, it comes again.
 //
 // No login may stand before it, and nothing that changes the body.
 func (m *Module) Notifications() gin.HandlerFunc {
@@ -90,7 +90,7 @@ func NotificationFrom(c *gin.Context) (*notify.Notification, bool) {
 var errNotAcknowledged = errors.New("alirefund: the host's handler did not acknowledge the notification")
 
 // open reads and verifies a notification, and puts the body back for whoever
-// reads it next. Why one does not verify it says in the log.
+// reads it next. It logs why one does not verify.
 func (m *Module) open(c *gin.Context) (*notify.Notification, error) {
 	if kept, ok := c.Get(gin.BodyBytesKey); ok { // an earlier ShouldBindBodyWith
 		if body, ok := kept.([]byte); ok {

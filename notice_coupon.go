@@ -74,6 +74,9 @@ func (m *Module) couponNotice(ctx context.Context, n *notify.Notification, w cou
 		}
 		if err == nil && len(taken.Differs(r)) > 0 {
 			m.log.WarnContext(ctx, "a notice names a request number that belongs to another red packet", "refund", taken.ID, "notify_id", n.ID)
+			if n.Message() != "" {
+				return other(ctx) // what its order_id names is not documented: perhaps that very refund
+			}
 			r = r.IdentifyBy("notify_id", n.ID)
 		}
 	case r.OperationID != "":

@@ -103,21 +103,21 @@ func (e *examination) tryAnswer(a *answer, opened Cause, strict bool) (finding, 
 }
 
 func (e *examination) checkAnswer(a *answer, text []byte, cause Cause, detail string) (finding, bool) {
-	f := finding{kind: KindAnswer, cause: first(cause, a.damage), detail: detail, signed: maskedAnswer(text)}
+	f := finding{kind: KindAnswer, cause: first(cause, a.damage), detail: detail}
 	switch {
 	case e.judge.check(text, a.sign, false, false):
 		if f.cause == "" && e.keys.Alipay.Holds(e.keys.App) {
 			f.cause, f.detail = AppKeyUsed, ownKey(false)
 		}
-		return f, true
 	case cause == "" && e.judge.check(text, a.sign, true, false):
 		f.cause, f.detail = AppKeyUsed, ownKey(false)
-		return f, true
 	case cause == "" && e.judge.check(text, a.sign, false, true):
 		f.cause, f.detail = OtherAlgorithm, weak
-		return f, true
+	default:
+		return finding{}, false
 	}
-	return finding{}, false
+	f.signed = maskedAnswer(text) // which costs more than the trial
+	return f, true
 }
 
 func first(causes ...Cause) Cause {
@@ -159,6 +159,9 @@ func (e *examination) repairAnswer(a *answer, opened Cause) (finding, bool) {
 		return finding{}, false
 	}
 	for _, l := range layouts {
+		if e.judge.exhausted() {
+			return finding{}, false
+		}
 		text := rewriteJSON(string(node), l)
 		if text == string(node) {
 			continue
@@ -171,6 +174,9 @@ func (e *examination) repairAnswer(a *answer, opened Cause) (finding, bool) {
 	var names []string
 	_, _ = rawjson.Fields(node, func(key, _ []byte) { names = append(names, string(key)) })
 	for _, name := range names[:min(len(names), 40)] {
+		if e.judge.exhausted() {
+			return finding{}, false
+		}
 		if text := withoutField(node, name); text != nil {
 			if f, ok := e.checkAnswer(a, text, first(opened, unwrapped, FieldAdded), naming([]string{name})); ok {
 				return f, true

@@ -2,6 +2,7 @@ package explain
 
 import (
 	"encoding/json"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -22,7 +23,12 @@ func maskedText(params []signer.Param, form signer.Form) string {
 	return string(signer.AppendText(nil, params, form))
 }
 
-func maskValue(key, value string) string {
+func maskValue(key, value string) string { return maskDecoded(key, value, 0) }
+
+// maxEscapes bounds how often a value is decoded to look into it.
+const maxEscapes = 3
+
+func maskDecoded(key, value string, depth int) string {
 	switch {
 	case value == "" || value == "null":
 		return value
@@ -37,11 +43,27 @@ func maskValue(key, value string) string {
 		}
 		return field
 	})
+	value = pair.ReplaceAllStringFunc(value, func(field string) string {
+		if part := pair.FindStringSubmatch(field); personal(part[1]) {
+			return part[1] + part[2] + masked
+		}
+		return field
+	})
 	value = email.ReplaceAllString(value, masked)
-	if number(key) {
+	if !number(key) {
+		value = digits.ReplaceAllStringFunc(value, func(run string) string { return phone.ReplaceAllString(run, masked) })
+	}
+	if !escaped(value) { // Alipay asks for passback_params to be encoded
 		return value
 	}
-	return phone.ReplaceAllString(value, "$1"+masked+"$2")
+	if depth == maxEscapes {
+		return masked
+	}
+	decoded, _ := unescape(value)
+	if shown := maskDecoded(key, decoded, depth+1); shown != decoded {
+		return strings.ReplaceAll(url.QueryEscape(shown), "%2A", "*")
+	}
+	return value
 }
 
 // maskedJSON masks the values in a node, and leaves its other bytes as they are.
@@ -106,7 +128,7 @@ func personal(key string) bool {
 			return true
 		}
 	}
-	for _, part := range []string{"logonid", "openid", "userid", "mobile", "phone", "email", "certno", "idcard", "identity", "address", "token", "secret", "passw", "authcode"} {
+	for _, part := range []string{"logonid", "openid", "userid", "mobile", "phone", "email", "certno", "card", "identity", "address", "token", "secret", "passw", "authcode"} {
 		if strings.Contains(key, part) {
 			return true
 		}
@@ -122,7 +144,11 @@ func number(key string) bool {
 
 var (
 	email = regexp.MustCompile(`[\w.+*-]+@[\w-]+(?:\.[\w-]+)+`)
-	// phone matches mobile numbers, masked ones too, and accounts (2088...).
-	phone  = regexp.MustCompile(`(^|[^\d*])(?:1[3-9][\d*]{9}|2088[\d*]{12})($|[^\d*])`)
-	within = regexp.MustCompile(`[A-Za-z_]+=[^&\s]+`)
+	// digits are runs; phone those that are a mobile number, a masked one too, or
+	// an account (2088...).
+	digits = regexp.MustCompile(`[\d*]+`)
+	phone  = regexp.MustCompile(`^(?:(?:00)?86)?(?:1[3-9][\d*]{9}|2088[\d*]{12})$`)
+	within = regexp.MustCompile(`[A-Za-z_-]+=[^&\s]+`)
+	// pair matches a field of JSON that is damaged, escaped or has something around it.
+	pair = regexp.MustCompile(`([A-Za-z_-]+)((?:\\*["']|&quot;)?\s*:\s*)(\\*"[^"]*|'[^']*|&quot;[^&]*|[^&\s"',}]+)`)
 )

@@ -38,6 +38,7 @@ func (e *examination) repairForm(f *form, opened Cause) (finding, bool) {
 }
 
 func (e *examination) tryRepair(r repair, opened Cause) (finding, bool) {
+	e.judge.bytes -= len(e.raw) // a repair costs, whether or not there is a signature to try it on
 	f := newForm(r.pairs)
 	m, ok := e.match(f, false)
 	if !ok {

@@ -51,7 +51,7 @@ func TestGenuineOnesVerify(t *testing.T) {
 		"V2":              {notice(payment(), alipayKey(), 0), explain.KindNotice, notify.KindPayment},
 		"empty value":     {notice(append(payment(), signer.Param{Key: "x", Value: ""}), alipayKey(), signer.WithoutSignType), explain.KindNotice, notify.KindPayment},
 		"empty, unsigned": {genuine() + "&x=", explain.KindNotice, notify.KindPayment},
-		"message":         {notice(message, alipayKey(), signer.WithoutSignType), explain.KindMessage, ""},
+		"message":         {notice(message, alipayKey(), signer.WithoutSignType), explain.KindMessage, notify.KindMessage},
 		"request":         {notice(request, appKey(), 0), explain.KindRequest, ""},
 		"return_url":      {notice(returned, alipayKey(), signer.WithoutSignType), explain.KindReturnURL, ""},
 		"as an address":   {"https://shop.example/back?" + notice(returned, alipayKey(), signer.WithoutSignType) + "#top", explain.KindReturnURL, ""},

@@ -160,8 +160,11 @@ func (e *examination) observations(f *form) string {
 }
 
 func advice(v *signer.Verifier) string {
-	if v == nil {
+	switch {
+	case v == nil:
 		return "No public key of Alipay's was given."
+	case v.RootSN() != "":
+		return "Compare Alipay's certificate with the console's: Alipay may have a newer one, which only an answer to a call has fetched. And capture the raw bytes before anything parses them."
 	}
 	return "Compare Alipay's public key with the one at the console (the sandbox and every application have their own), and capture the raw bytes before anything parses them."
 }

@@ -4,9 +4,10 @@
 //
 // [Client.Do] is the call, for any method. The methods around refunds have
 // typed forms: [Client.RefundTrade], [Client.QueryRefund],
-// [Client.RefundCoupon], [Client.QueryCoupon], [Client.QueryTrade] and
-// [Client.CloseTrade]. Whether money moved is decided by [JudgeTradeRefund] and
-// its like, from one table; an error from a call is not a failed refund.
+// [Client.RefundCoupon], [Client.QueryCoupon], [Client.RefundFundTrans],
+// [Client.QueryFundTrans], [Client.QueryTrade] and [Client.CloseTrade]. Whether
+// money moved is decided by [JudgeTradeRefund] and its like, from one table; an
+// error from a call is not a failed refund.
 //
 // Nothing in an answer is believed before the signature over its raw bytes was
 // verified, and nothing is decrypted before. In certificate mode a client follows

@@ -22,8 +22,8 @@ type envelope struct {
 }
 
 // cut finds the response node of method, or error_response in its place, the
-// signature, and the number of the certificate. An answer that holds any of them twice, or both nodes, is
-// refused: decoders disagree on which one counts.
+// signature, and the number of the certificate. An answer that holds any of them
+// twice, or both nodes, is refused: decoders disagree on which one counts.
 func cut(answer []byte, method string) (envelope, error) {
 	var e envelope
 	var twice error

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"net/http"
 	"time"
 )
 
@@ -24,6 +25,11 @@ func (c *Client) Encode(method string, content []byte, o Options, now time.Time)
 
 func (c *Client) Open(method string, answer []byte) (Reply, error) {
 	return c.open(context.Background(), Reply{Method: method}, answer)
+}
+
+// OpenV3 is Open for an answer by version 3.
+func (c *Client) OpenV3(method string, status int, header http.Header, body []byte) (Reply, error) {
+	return c.openV3(context.Background(), Reply{Method: method}, exchanged{status: status, header: header, body: body})
 }
 
 func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }

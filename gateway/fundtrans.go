@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 
-	"github.com/alirefund/alirefund/internal/rawjson"
 	"github.com/alirefund/alirefund/money"
 )
 
@@ -46,24 +45,10 @@ func (c *Client) RefundFundTrans(ctx context.Context, r FundTransRefund, o Optio
 
 // DecodeFundTrans reads the verified node of a reply.
 func DecodeFundTrans(reply Reply) FundTransAnswer {
-	a := FundTransAnswer{Reply: reply}
-	_, _ = rawjson.Fields(reply.Node, func(key, value []byte) {
-		switch string(key) {
-		case "order_id":
-			a.OrderID = text(value)
-		case "out_request_no":
-			a.OutRequestNo = text(value)
-		case "refund_order_id":
-			a.RefundOrderID = text(value)
-		case "status":
-			a.Status = text(value)
-		case "refund_amount":
-			a.RefundAmount = amount(value)
-		case "refund_date":
-			a.RefundDate = text(value)
-		}
-	})
-	return a
+	return FundTransAnswer{
+		Reply: reply, OrderID: reply.Text("order_id"), OutRequestNo: reply.Text("out_request_no"), RefundOrderID: reply.Text("refund_order_id"),
+		Status: reply.Text("status"), RefundAmount: reply.amount("refund_amount"), RefundDate: reply.Text("refund_date"),
+	}
 }
 
 // FundTransQuery is the biz_content of alipay.fund.trans.common.query. With an

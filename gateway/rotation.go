@@ -91,7 +91,7 @@ func (c *Client) fetch(sn string) <-chan struct{} {
 			c.log.Warn("an answer names a certificate of Alipay's that could not be fetched", "alipay_cert_sn", sn, "not_again_for", rest, "error", err)
 			return
 		}
-		c.log.Warn("Alipay has a new certificate, which was fetched; put it into the configuration before the old one ends", "alipay_cert_sn", sn, "ends", c.verifier.Expires())
+		c.log.Warn("Alipay has a new certificate, which was fetched; put it into the configuration before the old one ends", "alipay_cert_sn", sn, "the_last_ends", c.verifier.Expires())
 	}()
 	return flight
 }
@@ -114,7 +114,15 @@ func (r *rotation) land(fetched bool) time.Duration {
 // download fetches a certificate and has it trusted, if it is to be. The answer's
 // own signature is not looked at: it may be by the very certificate that it
 // brings, which has to prove itself, by its issuer, its subject and its number.
-func (c *Client) download(ctx context.Context, sn string) error {
+//
+// The host's transport and key run here, on a goroutine that is not theirs: a
+// panic of theirs is an error.
+func (c *Client) download(ctx context.Context, sn string) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%s: it panicked: %v", methodCertificate, p)
+		}
+	}()
 	query, form, err := c.encode(methodCertificate, []byte(`{"alipay_cert_sn":"`+sn+`"}`), Options{}, time.Now())
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNotSent, err)

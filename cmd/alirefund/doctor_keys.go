@@ -3,7 +3,6 @@ package main
 import (
 	"crypto/x509"
 	"encoding/base64"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"strings"
@@ -66,13 +65,12 @@ func (d *doctor) examineKeys() (*signer.Signer, *signer.Verifier) {
 }
 
 func (d *doctor) examineAlipayKey() *signer.Verifier {
-	verify, err := signer.VerifierFromPEM(d.alipayKey)
-	if err != nil {
-		d.found(checkAlipayKey, alipayKeyUnusable, err.Error())
-		return nil
-	}
 	keys, err := signer.PublicKeysFromPEM(d.alipayKey)
-	if err != nil { // which the line above would have found
+	var verify *signer.Verifier
+	if err == nil {
+		verify, err = signer.NewVerifier(keys...)
+	}
+	if err != nil {
 		d.found(checkAlipayKey, alipayKeyUnusable, err.Error())
 		return nil
 	}
@@ -147,14 +145,18 @@ func validity(leaf *x509.Certificate, now time.Time) string {
 	return ""
 }
 
-// firstCertificate reads the certificate that counts of a file that signer has
-// the last word on, or returns nil.
+// firstCertificate reads the certificate that counts of a file, as signer does,
+// which has the last word on it: lost line breaks do not matter. It returns nil if
+// it cannot be read.
 func firstCertificate(text string) *x509.Certificate {
-	var der []byte
-	if block, _ := pem.Decode([]byte(strings.ReplaceAll(text, `\n`, "\n"))); block != nil {
-		der = block.Bytes
-	} else {
-		der, _ = base64.StdEncoding.DecodeString(strings.Join(strings.Fields(strings.TrimPrefix(text, "\ufeff")), "")) // nothing, if it is none
+	text = strings.TrimPrefix(text, "\ufeff")
+	if _, block, found := strings.Cut(text, "-----BEGIN CERTIFICATE-----"); found {
+		text, _, _ = strings.Cut(block, "-----END CERTIFICATE-----")
+	}
+	text = strings.NewReplacer(`\r`, "", `\n`, "", "=", "").Replace(text)
+	der, err := base64.RawStdEncoding.DecodeString(strings.Join(strings.Fields(text), ""))
+	if err != nil {
+		return nil
 	}
 	leaf, err := x509.ParseCertificate(der)
 	if err != nil {

@@ -176,4 +176,8 @@ func TestDoctorOnCertificates(t *testing.T) {
 	expect(t, examine(t, nowhere(t), args[:len(args)-2]...), checkMode, modeMixed, "only some")
 	bare := strings.Join(strings.Split(strings.TrimSpace(alipay), "\n")[1:strings.Count(strings.TrimSpace(alipay), "\n")], "")
 	healthy(t, examine(t, nowhere(t), healthyArgs(app, bare, roots)...), checkAlipayCert)
+	for _, lost := range []string{"", `\n`} { // line breaks, as they get lost on the way through an environment variable
+		oneLine := strings.NewReplacer("\n", lost)
+		healthy(t, examine(t, nowhere(t), healthyArgs(oneLine.Replace(app), oneLine.Replace(alipay), roots)...), checkAppCert, checkAlipayCert)
+	}
 }

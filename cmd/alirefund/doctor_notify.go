@@ -231,7 +231,7 @@ func answered(response *http.Response, text string) (code, string) {
 		if err != nil {
 			return notifyRedirects, message
 		}
-		path, _, _ := strings.Cut(to.EscapedPath(), ";") // a session may follow, as in the query
+		path, _, _ := strings.Cut(to.EscapedPath(), ";") // what follows names a visitor, as the query may
 		message += " to " + to.Scheme + "://" + to.Host + path
 		if isLogin(path) {
 			return notifyLogin, message

@@ -119,7 +119,7 @@ var codes = map[code]struct {
 	appIDMalformed:     {isError, "Copy the APPID from Alipay's console."},
 	privateKeyUnusable: {isError, "Give the private key that Alipay's key tool made: RSA2, PKCS#1 or PKCS#8."},
 	alipayKeyUnusable:  {isError, "Copy Alipay's public key from the console (查看支付宝公钥), the whole line."},
-	ownKey:             {isError, "The console shows two public keys. Copy Alipay's (支付宝公钥), which is not the one that you uploaded."},
+	ownKey:             {isError, "The console shows two public keys, or two certificates. Take Alipay's (支付宝公钥, or alipayCertPublicKey_RSA2.crt), not the application's."},
 	modeMixed:          {isError, "An application is in one mode. Give either -alipay-public-key, or all of -app-cert, -alipay-cert and -alipay-root-cert."},
 	contentKeyUnusable: {isError, "Copy the AES key from the console (接口内容加密方式), one line of 24 characters."},
 

@@ -140,7 +140,8 @@ func TestSendNotice(t *testing.T) {
 	rc := &notify.Receiver{Verifier: verify, AppID: "2021000000000007"}
 	for kind, want := range map[string]notify.Kind{
 		"payment": notify.KindPayment, "trade_closed": notify.KindTradeClosed, "coupon_refund": notify.KindCouponRefund,
-		"trade_refund": notify.KindTradeRefund, "trade_refund_full": notify.KindTradeRefund, message: "",
+		"trade_refund": notify.KindTradeRefund, "trade_refund_full": notify.KindTradeRefund,
+		depositBack: notify.KindDepositBack, message: notify.KindMessage,
 	} {
 		t.Run(kind, func(t *testing.T) {
 			var n *notify.Notification
@@ -155,14 +156,16 @@ func TestSendNotice(t *testing.T) {
 				t.Fatalf("%d: %s%s: %v", code, out, errs, err)
 			}
 			switch {
-			case want != "" && n.Kind != want, n.Full() != (kind == "trade_refund_full"):
+			case n.Kind != want, n.Full() != (kind == "trade_refund_full"):
 				t.Errorf("kind %q, full %t", n.Kind, n.Full())
 			case want == notify.KindTradeRefund && (n.OutTradeNo() != "T7" || n.OutBizNo() != "R7"):
 				t.Errorf("%q, %q", n.OutTradeNo(), n.OutBizNo())
 			case want == notify.KindCouponRefund && (n.OutOrderNo() != "T7" || n.OutRequestNo() != "R7"):
 				t.Errorf("%q, %q", n.OutOrderNo(), n.OutRequestNo())
-			case kind == message && n.Get("msg_method") == "":
-				t.Error("no msg_method")
+			case want == notify.KindDepositBack:
+				if d, err := n.DepositBack(); err != nil || d.OutTradeNo != "T7" || d.OutRequestNo != "R7" || d.Amount != 8_88 || !d.Succeeded {
+					t.Errorf("%+v, %v", d, err)
+				}
 			}
 		})
 	}
@@ -223,6 +226,7 @@ func TestSendNoticeRefusesProductionKeys(t *testing.T) {
 		"no kind":         {"-key", test, "-to", server.URL, "-kind", "other"},
 		"too much":        {"-key", test, "-to", server.URL, "-amount", "99"},
 		"no amount":       {"-key", test, "-to", server.URL, "-total", "x"},
+		"no amount, bank": {"-key", test, "-to", server.URL, "-kind", "deposit_back", "-amount", "x"},
 		"no JSON":         {"-key", test, "-to", server.URL, "-kind", "message", "-biz-content", "{"},
 		"a stray word":    {"-key", test, "-to", server.URL, "payment"},
 		"no such private": {"-key", "/nowhere", "-to", server.URL},

@@ -16,9 +16,12 @@ const noticeHelp = `alirefund send-notice -to URL -kind KIND -key FILE [flags]
 alirefund send-notice -new-keys DIR
 
 Posts a notice, signed with a test key that stands for Alipay's, and prints the
-answer. The application under test must take the test key's public half for
-Alipay's public key. -new-keys makes such a pair in DIR, as ` + privateName + `
-and ` + publicName + `.
+answer. The application under test must run in key mode, and take the test key's
+public half for Alipay's public key. -new-keys makes such a pair in DIR, as
+` + privateName + ` and ` + publicName + `.
+
+The kinds deposit_back and message belong to the application's gateway (POST
+/gateway), the others to a notify_url.
 
 A private key is taken for a test key only if its PEM label says so, which is
 what -new-keys writes: -----BEGIN ` + testingKey + `-----. Every other is refused.
@@ -43,7 +46,7 @@ func sendNotice(ctx context.Context, args []string, std streams) (int, error) {
 	flags.StringVar(&o.outTradeNo, "out-trade-no", "order-1", "the order's `NUMBER`; of a red packet its out_order_no")
 	flags.StringVar(&o.outRequestNo, "out-request-no", "", "the refund's `NUMBER`")
 	flags.StringVar(&o.total, "total", "88.88", "what was paid, `YUAN`")
-	flags.StringVar(&o.amount, "amount", "8.88", "what a partial refund gives back, `YUAN`")
+	flags.StringVar(&o.amount, "amount", "8.88", "what a partial refund gives back, or the bank took, `YUAN`")
 	flags.StringVar(&o.message, "message", "alipay.fund.trans.order.changed", "of the kind message: its msg_method, `NAME`")
 	flags.StringVar(&o.bizContent, "biz-content", "{}", "of the kind message: its biz_content, `JSON`")
 	if err := parse(flags, args, noticeHelp, std); err != nil {

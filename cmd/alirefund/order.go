@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/alirefund/alirefund/alipaytest"
 	"github.com/alirefund/alirefund/money"
+	"github.com/alirefund/alirefund/notify"
 	"github.com/alirefund/alirefund/signer"
 )
 
@@ -52,11 +54,14 @@ var kinds = map[string]func(a *alipaytest.Alipay, o order, t alipaytest.Trade, a
 	},
 }
 
-// message is the kind of the application gateway, which no trade causes.
-const message = "message"
+// The kinds of the application gateway, which no trade causes.
+const (
+	depositBack = "deposit_back"
+	message     = "message"
+)
 
 func kindNames() []string {
-	return append(slices.Sorted(maps.Keys(kinds)), message)
+	return append(slices.Sorted(maps.Keys(kinds)), depositBack, message)
 }
 
 // form returns the body of the notice, signed.
@@ -88,7 +93,10 @@ func signed(sign *signer.Signer, fields map[string]string) (string, error) {
 
 // fields are what the fake Alipay would post.
 func (o order) fields(to string) (map[string]string, error) {
-	if o.kind == message {
+	switch o.kind {
+	case depositBack:
+		return o.depositBackFields()
+	case message:
 		return o.messageFields()
 	}
 	happen := kinds[o.kind]
@@ -117,6 +125,23 @@ func (o order) fields(to string) (map[string]string, error) {
 		}
 	}
 	return fields, nil
+}
+
+// depositBackFields tell that the bank took a refund.
+func (o order) depositBackFields() (map[string]string, error) {
+	if amount, err := money.Parse(o.amount); err != nil || amount <= 0 {
+		return nil, errors.New("-amount wants an amount such as 8.88")
+	}
+	now := time.Now().In(china).Format(time.DateTime)
+	content, err := json.Marshal(map[string]string{
+		"trade_no": "2026010222001400000000000001", "out_trade_no": o.outTradeNo, "out_request_no": cmp.Or(o.outRequestNo, o.outTradeNo),
+		"dback_status": "S", "dback_amount": o.amount, "bank_ack_time": now, "est_bank_receipt_time": now,
+	})
+	if err != nil {
+		return nil, err
+	}
+	o.message, o.bizContent = notify.MessageDepositBack, string(content)
+	return o.messageFields()
 }
 
 func (o order) messageFields() (map[string]string, error) {
