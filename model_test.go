@@ -83,7 +83,7 @@ func TestModel(t *testing.T) {
 		level = next
 	}
 	t.Logf("%d states, %d steps, %d times brought to rest", len(seen), steps, rests)
-	if !t.Failed() && len(seen) < 1000 {
+	if !t.Failed() && len(seen) < 900 { // as many has a walk of one send
 		t.Errorf("only %d states", len(seen))
 	}
 }
@@ -294,7 +294,7 @@ func (w *world) key() string {
 			continue
 		}
 		fmt.Fprint(&b, r.State, r.Retryable, r.NotSent, r.Attempts, r.Unanswered, r.Answered, r.Doubtful, r.Refused, r.RefusedRetryable, r.Source == store.ByPerson,
-			r.Attention != "", r.Lease.Held(now), now.Sub(r.SentAt) < 10*time.Second, r.Orphaned(now), r.Next.IsZero(), "|")
+			r.Attention != "", r.Lease.Held(now), now.Sub(r.SentAt) < 10*time.Second, r.AskAt.After(now), r.Orphaned(now), r.Next.IsZero(), "|")
 		for _, event := range []store.Event{store.RefundSucceeded, store.RefundFailed, store.RefundUnresolved} {
 			fmt.Fprint(&b, slices.Contains(r.Due(), event), r.WasDelivered(event), r.DeliveryLease(event).Held(now), "|")
 		}

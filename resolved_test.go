@@ -115,15 +115,20 @@ func TestHookThatHangsAsksForAPerson(t *testing.T) {
 func TestAttentionForEachMatter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newShop(t)
-		answer := lost
-		s.voice(func(string, url.Values) string { return answer })
+		var found atomic.Bool
+		s.voice(func(string, url.Values) string {
+			if !found.Load() {
+				return lost
+			}
+			return `{"code":"10000","out_trade_no":"6823789339978248","out_request_no":"R1","refund_status":"REFUND_SUCCESS","refund_amount":"8.88"}`
+		})
 		stop := s.run()
 		defer stop()
 		s.expect(s.refund(partly), 202, "pending")
 		time.Sleep(26 * time.Hour)
 		s.expectTold("refund_unresolved")
 		s.hookFails(store.RefundSucceeded, errHost)
-		answer = `{"code":"10000","out_trade_no":"6823789339978248","out_request_no":"R1","refund_status":"REFUND_SUCCESS","refund_amount":"8.88"}`
+		found.Store(true)
 		time.Sleep(50 * time.Hour)
 		s.expectTold("refund_unresolved refund_unresolved")
 	})
