@@ -91,6 +91,7 @@ func TestSettledInTheBackground(t *testing.T) {
 	}
 	second := start(t, flags...)
 	eventually(t, "success", func() bool { return len(second.events()) > 0 })
+	eventually(t, "row of it", func() bool { return second.do(http.MethodGet, "/orders", "", "").text != "[]" }) // the event is written before the commit
 	second.expectOrders(`[{"out_trade_no":"order-1","refunded":"1.00","refunds":{"r1":"1.00"}}]`)
 }
 
