@@ -18,12 +18,15 @@ const modulePath = "github.com/alirefund/alirefund"
 // that a new one is a decision.
 var rooms = map[string][]string{
 	"": {
-		"/gateway", "/notify", "/explain", "/store", "/signer", "/money", "/internal/rawjson",
+		"/engine", "/gateway", "/notify", "/store", "/money", "/internal/rawjson",
 		"github.com/gin-gonic/gin/...",
+		"golang.org/x/text/language",
+	},
+	"/engine": {
+		"/gateway", "/notify", "/explain", "/store", "/signer", "/money",
 		"github.com/go-playground/validator/v10/...",
 		"github.com/go-playground/locales/...",
 		"github.com/go-playground/universal-translator",
-		"golang.org/x/text/language",
 	},
 	"/gateway":          {"/signer", "/money", "/internal/rawjson", "golang.org/x/text/encoding/simplifiedchinese"},
 	"/notify":           {"/signer", "/money", "golang.org/x/text/..."},

@@ -5,9 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/gin-gonic/gin"
 
 	"github.com/alirefund/alirefund/internal/rawjson"
 	"github.com/alirefund/alirefund/money"
@@ -22,40 +28,44 @@ type bodyError struct {
 
 func (e *bodyError) Error() string { return "alirefund: " + e.detail.En }
 
+var errMediaType = errors.New("alirefund: Content-Type must be application/json")
+
+// decodeBody reads a request's body into request, a pointer to one of the engine's
+// requests. It returns the names by which the caller wrote the fields that have
+// two. It fails with errMediaType, with [*http.MaxBytesError], and as [decode].
+func decodeBody(c *gin.Context, request any) (written map[string]string, err error) {
+	// Another type could be sent by a form on a page of somebody else's.
+	if kind, _, err := mime.ParseMediaType(c.GetHeader("Content-Type")); err != nil || kind != "application/json" {
+		return nil, errMediaType
+	}
+	body, err := io.ReadAll(c.Request.Body)
+	if err != nil {
+		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+			return nil, err
+		}
+		return nil, notJSON()
+	}
+	return decode(body, fieldsOf(request))
+}
+
 // jsonField is one field that a body may have, by its own name or by the one
 // that the seed document cloud.payment.common.refund gives it.
 type jsonField struct {
 	name, alias string
-	into        any // *string, *money.Amount, or a pointer to a list
+	into        reflect.Value // a string, a money.Amount or a list, to be set
 }
 
-func (r *RefundRequest) fields() []jsonField {
-	return []jsonField{
-		{"out_trade_no", "outTradeNo", &r.OutTradeNo},
-		{"trade_no", "", &r.TradeNo},
-		{"refund_amount", "refundAmount", &r.RefundAmount},
-		{"out_request_no", "", &r.OutRequestNo},
-		{"refund_reason", "", &r.RefundReason},
-		{"refund_goods_detail", "", &r.RefundGoodsDetail},
-		{"refund_royalty_parameters", "", &r.RefundRoyaltyParameters},
-		{"query_options", "", &r.QueryOptions},
-		{"related_settle_confirm_no", "", &r.RelatedSettleConfirmNo},
-		{"merchant", "", &r.Merchant},
-		{"app_auth_token", "appAuthToken", &r.AppAuthToken},
+// fieldsOf returns the fields of a request, by their tags json and alias.
+func fieldsOf(request any) []jsonField {
+	value := reflect.ValueOf(request).Elem()
+	fields := make([]jsonField, 0, value.NumField())
+	for i := range value.NumField() {
+		tag := value.Type().Field(i).Tag
+		if name := tag.Get("json"); name != "-" {
+			fields = append(fields, jsonField{name, tag.Get("alias"), value.Field(i)})
+		}
 	}
-}
-
-func (r *CouponRefundRequest) fields() []jsonField {
-	return []jsonField{
-		{"auth_no", "", &r.AuthNo},
-		{"out_request_no", "", &r.OutRequestNo},
-		{"amount", "", &r.Amount},
-		{"remark", "", &r.Remark},
-		{"notify_url", "", &r.NotifyURL},
-		{"out_order_no", "", &r.OutOrderNo},
-		{"merchant", "", &r.Merchant},
-		{"app_auth_token", "appAuthToken", &r.AppAuthToken},
-	}
+	return fields
 }
 
 // decode reads a body strictly: one JSON object, only known fields, none twice
@@ -128,21 +138,19 @@ func find(fields []jsonField, name string) int {
 }
 
 // fill decodes one value.
-func fill(into any, raw json.RawMessage, at string) error {
-	switch into := into.(type) {
-	case *string:
+func fill(into reflect.Value, raw json.RawMessage, at string) error {
+	amount, isAmount := into.Addr().Interface().(*money.Amount)
+	switch {
+	case isAmount:
+		if raw[0] == 'n' || amount.UnmarshalJSON(raw) != nil { // null, which encoding/json would skip
+			return invalid(at, "amount", amountText(at))
+		}
+		return nil
+	case into.Kind() == reflect.String:
 		if raw[0] != '"' {
 			return invalid(at, "type", Text{En: at[1:] + " must be a JSON string", Zh: at[1:] + "必须是JSON字符串"})
 		}
-		*into = text(raw[1 : len(raw)-1])
-		return nil
-	case *money.Amount:
-		if raw[0] == 'n' { // null, which encoding/json would skip
-			return invalid(at, "amount", amountText(at))
-		}
-		if err := into.UnmarshalJSON(raw); err != nil {
-			return invalid(at, "amount", amountText(at))
-		}
+		into.SetString(text(raw[1 : len(raw)-1]))
 		return nil
 	}
 	if err := twice(raw, at); err != nil {
@@ -150,13 +158,36 @@ func fill(into any, raw json.RawMessage, at string) error {
 	}
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
+	if err := d.Decode(into.Addr().Interface()); err != nil {
 		return invalid(at, "type", Text{
 			En: at[1:] + " must be a list as Alipay documents it, without further fields",
 			Zh: at[1:] + "必须是支付宝文档规定的列表，不能包含其他字段",
 		})
 	}
 	return nil
+}
+
+func invalid(pointer, rule string, detail Text) *ValidationError {
+	return &ValidationError{Fields: []FieldError{{Pointer: pointer, Rule: rule, Detail: detail}}}
+}
+
+// asWritten returns a [*ValidationError] with the names by which the caller wrote
+// the fields, and any other error as it is.
+func asWritten(err error, written map[string]string) error {
+	var wrong *ValidationError
+	if len(written) == 0 || !errors.As(err, &wrong) {
+		return err
+	}
+	renamed := &ValidationError{Fields: slices.Clone(wrong.Fields)}
+	for i := range renamed.Fields {
+		f := &renamed.Fields[i]
+		name := f.Pointer[1:]
+		if other := written[name]; other != "" {
+			f.Pointer = "/" + other
+			f.Detail.En, f.Detail.Zh = strings.Replace(f.Detail.En, name, other, 1), strings.Replace(f.Detail.Zh, name, other, 1)
+		}
+	}
+	return renamed
 }
 
 func amountText(at string) Text {

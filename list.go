@@ -1,7 +1,6 @@
 package alirefund
 
 import (
-	"context"
 	"encoding/base64"
 	"fmt"
 	"net/http"
@@ -18,17 +17,6 @@ import (
 
 // maxPage is the most refunds that one page lists.
 const maxPage = 100
-
-// List returns the application's refunds that f selects, the oldest first. It
-// fails if the store does.
-func (m *Module) List(ctx context.Context, f store.Filter) ([]store.Refund, error) {
-	f.App = m.config.App.ID
-	rows, err := m.ledger.List(ctx, f)
-	if err != nil {
-		return nil, storeFailed(err)
-	}
-	return rows, nil
-}
 
 // listRefunds is GET /refunds: its query names what is wanted, and answers a page
 // and the cursor of the next.
@@ -62,7 +50,7 @@ func listFilter(query url.Values) (store.Filter, error) {
 	f := store.Filter{Limit: maxPage}
 	wrong := &ValidationError{}
 	refuse := func(name, rule, english, chinese string) {
-		wrong.Fields = append(wrong.Fields, FieldError{"/" + name, rule, Text{En: name + " " + english, Zh: name + chinese}})
+		wrong.Fields = append(wrong.Fields, FieldError{Pointer: "/" + name, Rule: rule, Detail: Text{En: name + " " + english, Zh: name + chinese}})
 	}
 	for name, values := range query {
 		value := values[0]

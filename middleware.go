@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/alirefund/alirefund/engine"
 	"github.com/alirefund/alirefund/notify"
 )
 
@@ -26,6 +28,9 @@ const (
 
 // SetActor names who asks, for the refund's record. A guard calls it.
 func SetActor(c *gin.Context, actor string) { c.Set(actorKey, actor) }
+
+// actor is who the guard says asks.
+func actor(c *gin.Context) string { return c.GetString(actorKey) }
 
 // AlreadyProtected is a guard that lets everybody pass. It is for groups that
 // the host protects by other means; anybody who reaches the routes can refund.
@@ -54,7 +59,7 @@ func (m *Module) Notifications() gin.HandlerFunc {
 			return
 		}
 		held := &heldResponse{ResponseWriter: c.Writer}
-		err = m.receive(c.Request.Context(), n, func(context.Context) error {
+		err = m.Handle(c.Request.Context(), n, func(context.Context) error {
 			c.Set(notificationKey, n)
 			c.Writer = held
 			defer func() { c.Writer = held.ResponseWriter }()
@@ -86,6 +91,9 @@ func NotificationFrom(c *gin.Context) (*notify.Notification, bool) {
 	return n, ok
 }
 
+// errUnhandled: the host's handler wrote nothing.
+var errUnhandled = fmt.Errorf("%w: the handler behind Notifications wrote nothing", engine.ErrUnhandled)
+
 // errNotAcknowledged: the host's handler answered, but not with success.
 var errNotAcknowledged = errors.New("alirefund: the host's handler did not acknowledge the notification")
 
@@ -106,13 +114,13 @@ func (m *Module) open(c *gin.Context) (*notify.Notification, error) {
 		io.Closer
 	}{io.TeeReader(c.Request.Body, &body), c.Request.Body}
 	r := c.Request
-	n, err := m.receiver.Receive(r)
+	n, err := m.Receive(r)
 	if err != nil {
 		received := body.Bytes()
 		if len(received) == 0 { // an earlier handler parsed the form
 			received = []byte(r.PostForm.Encode())
 		}
-		m.diagnose(r.Context(), received, err)
+		m.Diagnose(r.Context(), received, err)
 	}
 	c.Request.Body = io.NopCloser(&body)
 	return n, err
@@ -126,7 +134,7 @@ func acknowledge(c *gin.Context) {
 // refuse answers a notification with anything but success, and says why in the
 // log, which is where the merchant looks.
 func (m *Module) refuse(c *gin.Context, err error) {
-	m.log.WarnContext(c.Request.Context(), "a notification was not acknowledged", "reason", err)
+	m.Logger().WarnContext(c.Request.Context(), "a notification was not acknowledged", "error", err)
 	writeProblem(c, problemOf(err, wantsChinese(c)))
 }
 

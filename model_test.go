@@ -232,8 +232,8 @@ func (l *lab) rest(t *testing.T, n *node) (times int) {
 		times++
 		l.in(t, w, func(ctx context.Context) {
 			ctx, cancel := context.WithCancel(ctx)
-			ended := make(chan error)
-			go func() { ended <- l.module.Run(ctx) }()
+			ended := make(chan struct{})
+			go func() { defer close(ended); l.module.Run(ctx) }()
 			for range 4 * 60 {
 				time.Sleep(time.Minute)
 				synctest.Wait()
@@ -348,8 +348,8 @@ func (l *lab) run(ctx context.Context, number int) {
 	l.working, l.handed = number, -1
 	l.mu.Unlock()
 	ctx, cancel := context.WithCancel(ctx)
-	ended := make(chan error)
-	go func() { ended <- l.module.Run(ctx) }()
+	ended := make(chan struct{})
+	go func() { defer close(ended); l.module.Run(ctx) }()
 	time.Sleep(time.Millisecond)
 	cancel()
 	<-ended

@@ -8,6 +8,7 @@ import (
 	"github.com/gin-gonic/gin"
 	"golang.org/x/text/language"
 
+	"github.com/alirefund/alirefund/engine"
 	"github.com/alirefund/alirefund/gateway"
 	"github.com/alirefund/alirefund/notify"
 	"github.com/alirefund/alirefund/store"
@@ -40,73 +41,87 @@ var problems = map[string]struct {
 	status int
 	title  Text
 }{
-	"not_json":               {http.StatusBadRequest, Text{"The body is not the JSON that is wanted", "请求体格式不符合要求"}},
-	"unknown_field":          {http.StatusBadRequest, Text{"The body has a field that is not known", "请求体包含未知字段"}},
-	"repeated_field":         {http.StatusBadRequest, Text{"The body has a field twice", "请求体有重复字段"}},
-	"unsupported_media_type": {http.StatusUnsupportedMediaType, Text{"Content-Type must be application/json", "Content-Type必须是application/json"}},
-	"too_large":              {http.StatusRequestEntityTooLarge, Text{"The body is larger than 64 KiB", "请求体超过64 KiB"}},
-	"invalid_fields":         {http.StatusUnprocessableEntity, Text{"Some fields are wrong", "部分字段有误"}},
-	"number_conflict":        {http.StatusConflict, Text{"The request number was used for another refund", "该退款请求号已用于另一笔退款"}},
-	"vetoed":                 {http.StatusForbidden, Text{"This application does not allow the refund", "本应用不允许该退款"}},
-	"exceeds_order":          {http.StatusUnprocessableEntity, Text{"The order has not that much left to refund", "超出订单剩余可退金额"}},
-	"alipay_refused":         {http.StatusUnprocessableEntity, Text{"Alipay refused the refund; nothing moved", "支付宝拒绝了退款，资金未变动"}},
-	"nothing_sent":           {http.StatusServiceUnavailable, Text{"This request sent nothing to Alipay; repeat it as it is", "本次请求未向支付宝发送任何内容，请原样重试"}},
-	"not_found":              {http.StatusNotFound, Text{"No refund has this id", "没有该编号的退款"}},
-	"store_failed":           {http.StatusServiceUnavailable, Text{"The store could not be read; repeat the request", "存储读取失败，请重试"}},
-	"internal":               {http.StatusInternalServerError, Text{"Something unforeseen happened; see the log", "发生未预料的错误，请查看日志"}},
+	"not_json":               {http.StatusBadRequest, Text{En: "The body is not the JSON that is wanted", Zh: "请求体格式不符合要求"}},
+	"unknown_field":          {http.StatusBadRequest, Text{En: "The body has a field that is not known", Zh: "请求体包含未知字段"}},
+	"repeated_field":         {http.StatusBadRequest, Text{En: "The body has a field twice", Zh: "请求体有重复字段"}},
+	"unsupported_media_type": {http.StatusUnsupportedMediaType, Text{En: "Content-Type must be application/json", Zh: "Content-Type必须是application/json"}},
+	"too_large":              {http.StatusRequestEntityTooLarge, Text{En: "The body is larger than 64 KiB", Zh: "请求体超过64 KiB"}},
+	"invalid_fields":         {http.StatusUnprocessableEntity, Text{En: "Some fields are wrong", Zh: "部分字段有误"}},
+	"number_conflict":        {http.StatusConflict, Text{En: "The request number was used for another refund", Zh: "该退款请求号已用于另一笔退款"}},
+	"vetoed":                 {http.StatusForbidden, Text{En: "This application does not allow the refund", Zh: "本应用不允许该退款"}},
+	"exceeds_order":          {http.StatusUnprocessableEntity, Text{En: "The order has not that much left to refund", Zh: "超出订单剩余可退金额"}},
+	"alipay_refused":         {http.StatusUnprocessableEntity, Text{En: "Alipay refused the refund; nothing moved", Zh: "支付宝拒绝了退款，资金未变动"}},
+	"nothing_sent":           {http.StatusServiceUnavailable, Text{En: "This request sent nothing to Alipay; repeat it as it is", Zh: "本次请求未向支付宝发送任何内容，请原样重试"}},
+	"not_found":              {http.StatusNotFound, Text{En: "No refund has this id", Zh: "没有该编号的退款"}},
+	"store_failed":           {http.StatusServiceUnavailable, Text{En: "The store could not be read; repeat the request", Zh: "存储读取失败，请重试"}},
+	"internal":               {http.StatusInternalServerError, Text{En: "Something unforeseen happened; see the log", Zh: "发生未预料的错误，请查看日志"}},
 
-	"notification_refused":   {http.StatusBadRequest, Text{"This is no notification of Alipay's", "这不是支付宝的通知"}},
-	"notification_forged":    {http.StatusForbidden, Text{"The notification's signature does not verify", "通知验签失败"}},
-	"notification_not_ours":  {http.StatusForbidden, Text{"The notification is for another application", "通知不属于本应用"}},
-	"notification_method":    {http.StatusMethodNotAllowed, Text{"Notifications come by POST", "通知必须使用POST"}},
-	"notification_unread":    {http.StatusInternalServerError, Text{"The notification's body could not be read", "无法读取通知内容"}},
-	"notification_unhandled": {http.StatusServiceUnavailable, Text{"Nobody handles this notification yet", "没有代码处理该通知"}},
-	"notification_pending":   {http.StatusServiceUnavailable, Text{"The notification is not dealt with yet; it should come again", "通知尚未处理完成，请稍后重新投递"}},
+	"notification_refused":   {http.StatusBadRequest, Text{En: "This is no notification of Alipay's", Zh: "这不是支付宝的通知"}},
+	"notification_forged":    {http.StatusForbidden, Text{En: "The notification's signature does not verify", Zh: "通知验签失败"}},
+	"notification_not_ours":  {http.StatusForbidden, Text{En: "The notification is for another application", Zh: "通知不属于本应用"}},
+	"notification_method":    {http.StatusMethodNotAllowed, Text{En: "Notifications come by POST", Zh: "通知必须使用POST"}},
+	"notification_unread":    {http.StatusInternalServerError, Text{En: "The notification's body could not be read", Zh: "无法读取通知内容"}},
+	"notification_unhandled": {http.StatusServiceUnavailable, Text{En: "Nobody handles this notification yet", Zh: "没有代码处理该通知"}},
+	"notification_pending":   {http.StatusServiceUnavailable, Text{En: "The notification is not dealt with yet; it should come again", Zh: "通知尚未处理完成，请稍后重新投递"}},
 }
 
 // problemOf is the one place that maps errors to HTTP.
 func problemOf(err error, zh bool) problem {
+	if errors.Is(err, engine.ErrHookFailed) { // whatever the host's error is made of
+		return notifyProblem(engine.ErrHookFailed, zh)
+	}
+	if p, ok := requestProblem(err, zh); ok {
+		return p
+	}
+	if p, ok := refundProblem(err, zh); ok {
+		return p
+	}
+	return notifyProblem(err, zh)
+}
+
+// requestProblem is about the request as it was written.
+func requestProblem(err error, zh bool) (problem, bool) {
 	var (
+		tooLarge *http.MaxBytesError
 		body     *bodyError
 		fields   *ValidationError
+	)
+	switch {
+	case errors.As(err, &tooLarge):
+		return newProblem("too_large", zh), true
+	case errors.Is(err, errMediaType):
+		return newProblem("unsupported_media_type", zh), true
+	case errors.As(err, &body):
+		p := newProblem(body.code, zh)
+		p.Detail = body.detail.In(zh)
+		if body.pointer != "" {
+			p.Errors = []problemField{{body.pointer, body.code, p.Detail}}
+		}
+		return p, true
+	case errors.As(err, &fields):
+		p := newProblem("invalid_fields", zh)
+		for _, f := range fields.Fields {
+			p.Errors = append(p.Errors, problemField{f.Pointer, f.Rule, f.Detail.In(zh)})
+		}
+		p.Detail = p.Errors[0].Detail
+		return p, true
+	}
+	return problem{}, false
+}
+
+// refundProblem is about what became of a refund.
+func refundProblem(err error, zh bool) (p problem, ok bool) {
+	var (
 		conflict *ConflictError
 		limit    *LimitError
 		refused  *RefusedError
 		veto     *VetoError
 		refusal  *gateway.Error
-		tooLarge *http.MaxBytesError
-		p        problem
 		is       = func(code string) { p = newProblem(code, zh) }
 	)
 	switch {
-	case errors.Is(err, errHookFailed): // whatever the host's error is made of
-		p = notifyProblem(errHookFailed, zh)
-	case errors.As(err, &tooLarge):
-		is("too_large")
-	case errors.Is(err, errMediaType):
-		is("unsupported_media_type")
-	case errors.As(err, &body):
-		is(body.code)
-		p.Detail = body.detail.in(zh)
-		if body.pointer != "" {
-			p.Errors = []problemField{{body.pointer, body.code, p.Detail}}
-		}
-	case errors.As(err, &fields):
-		is("invalid_fields")
-		for _, f := range fields.Fields {
-			p.Errors = append(p.Errors, problemField{f.Pointer, f.Rule, f.Detail.in(zh)})
-		}
-		p.Detail = p.Errors[0].Detail
 	case errors.As(err, &conflict):
-		is("number_conflict")
-		p.view = viewOf(Result{Refund: conflict.Refund, Repeated: true, Delivered: conflict.Refund.State != store.Pending && len(conflict.Refund.Due()) == 0})
-		p.Detail = conflictText(conflict.Refund).in(zh)
-		for _, name := range conflict.Differs {
-			p.Errors = append(p.Errors, problemField{"/" + name, "differs", Text{
-				En: name + " differs from the recorded refund",
-				Zh: name + "与已记录的退款不一致",
-			}.in(zh)})
-		}
+		return conflictProblem(conflict, zh), true
 	case errors.As(err, &veto):
 		is("vetoed")
 		p.Detail = veto.Err.Error()
@@ -115,7 +130,7 @@ func problemOf(err error, zh bool) problem {
 		p.Detail = Text{
 			En: limit.Amount.String() + " is more than the " + limit.Left.String() + " left of the order's " + limit.Total.String(),
 			Zh: "申请退款" + limit.Amount.String() + "元，订单总额" + limit.Total.String() + "元，剩余可退" + limit.Left.String() + "元",
-		}.in(zh)
+		}.In(zh)
 	case errors.As(err, &refused):
 		is("alipay_refused")
 		p.view = viewOf(Result{Refund: refused.Refund})
@@ -127,26 +142,43 @@ func problemOf(err error, zh bool) problem {
 		is("alipay_refused")
 		p.AlipayCode, p.SubCode, p.SubMsg, p.TraceID = refusal.Code, refusal.SubCode, refusal.SubMsg, refusal.TraceID
 		p.Detail = p.SubMsg
-	case errors.Is(err, errStore):
+	case errors.Is(err, ErrStore):
 		is("store_failed")
 	case errors.Is(err, store.ErrNotFound):
 		is("not_found")
 	default:
-		p = notifyProblem(err, zh)
+		return problem{}, false
+	}
+	return p, true
+}
+
+func conflictProblem(conflict *ConflictError, zh bool) problem {
+	p, r := newProblem("number_conflict", zh), conflict.Refund
+	p.view = viewOf(Result{Refund: r, Repeated: true, Delivered: r.State != store.Pending && len(r.Due()) == 0})
+	p.Detail = conflictText(r).In(zh)
+	for _, name := range conflict.Differs {
+		p.Errors = append(p.Errors, problemField{"/" + name, "differs", Text{
+			En: name + " differs from the recorded refund",
+			Zh: name + "与已记录的退款不一致",
+		}.In(zh)})
 	}
 	return p
 }
 
+// notifyProblem is about a notification; what is none of them is unforeseen.
 func notifyProblem(err error, zh bool) problem {
+	if errors.Is(err, engine.ErrUnhandled) {
+		p := newProblem("notification_unhandled", zh)
+		p.Detail = err.Error() // which says what to set
+		return p
+	}
 	for _, c := range []struct {
 		err  error
 		code string
 	}{
-		{errUnhandled, "notification_unhandled"},
-		{errNoDepositBack, "notification_unhandled"},
-		{errBusy, "notification_pending"},
-		{errUnsettled, "notification_pending"},
-		{errHookFailed, "notification_pending"},
+		{engine.ErrBusy, "notification_pending"},
+		{engine.ErrUnsettled, "notification_pending"},
+		{engine.ErrHookFailed, "notification_pending"},
 		{notify.ErrMethod, "notification_method"},
 		{notify.ErrTooLarge, "too_large"},
 		{notify.ErrUnread, "notification_unread"},
@@ -192,7 +224,7 @@ func conflictText(r store.Refund) Text {
 
 func newProblem(code string, zh bool) problem {
 	known := problems[code]
-	return problem{Status: known.status, Code: code, Title: known.title.in(zh)}
+	return problem{Status: known.status, Code: code, Title: known.title.In(zh)}
 }
 
 // retryAfter is what a caller is told to wait after a 202 or a 503.
@@ -205,8 +237,8 @@ func (m *Module) fail(c *gin.Context, result Result, err error) {
 		p.Repeated, p.Delivered = result.Repeated, p.Delivered || result.Delivered
 	}
 	if p.Status >= http.StatusInternalServerError {
-		m.log.WarnContext(c.Request.Context(), "a request failed", "code", p.Code,
-			"refund", result.Refund.ID, "out_request_no", result.Refund.OutRequestNo, "reason", err)
+		m.Logger().WarnContext(c.Request.Context(), "a request failed", "code", p.Code,
+			"refund", result.Refund.ID, "out_request_no", result.Refund.OutRequestNo, "error", err)
 	}
 	writeProblem(c, p)
 }

@@ -71,8 +71,8 @@ func TestLeaseThatRanOutInTheStore(t *testing.T) {
 				s.config.Store = &stalled{Store: s.config.Store, method: method, long: 25 * time.Second}
 				s.restart()
 				ctx, cancel := context.WithCancel(t.Context())
-				ended := make(chan error)
-				go func() { ended <- other.Run(ctx) }()
+				ended := make(chan struct{})
+				go func() { defer close(ended); other.Run(ctx) }()
 				if method == "Deliver" {
 					s.hookFails(store.RefundSucceeded, errHost)
 					s.expect(s.refund(partly), 200, "succeeded")

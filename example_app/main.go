@@ -103,7 +103,7 @@ func run(ctx context.Context, args []string, env func(string) string, stdout io.
 	var background sync.WaitGroup
 	defer background.Wait()
 	defer cancel()
-	background.Go(func() { _ = module.Run(ctx) }) // which ends with ctx and without an error
+	background.Go(func() { module.Run(ctx) })
 	if fake != nil {
 		background.Go(func() { fake.Run(ctx) }) // it posts its notices to this very shop
 		shop.log.Print(tryOut(base, o.staffToken))

@@ -1,8 +1,9 @@
-package alirefund
+package engine
 
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -31,10 +32,9 @@ type diagnoses struct {
 
 // diagnose logs why a notification could not be verified, by name. It changes
 // nothing: what failed stays refused.
-func (m *Module) diagnose(ctx context.Context, body []byte, err error) {
+func (d *diagnoses) diagnose(ctx context.Context, log *slog.Logger, keys explain.Keys, body []byte, err error) {
 	unverified := errors.Is(err, notify.ErrSignature) || errors.Is(err, notify.ErrSignType) || errors.Is(err, notify.ErrNoSignature) ||
 		errors.Is(err, notify.ErrDuplicateKey) || errors.Is(err, notify.ErrMalformed)
-	d := &m.diagnoses
 	if !unverified || len(body) > diagnosable || !d.mu.TryLock() {
 		return
 	}
@@ -42,7 +42,7 @@ func (m *Module) diagnose(ctx context.Context, body []byte, err error) {
 	if !d.last.IsZero() && time.Since(d.last) < diagnosisPause {
 		return
 	}
-	r := explain.Explain(body, explain.Keys{Alipay: m.config.App.Verifier, App: m.config.App.Signer.Public(), AppID: m.config.App.ID})
+	r := explain.Explain(body, keys)
 	d.last = time.Now()
 	if at, ok := d.logged[r.Cause]; r.Verifies || ok && d.last.Sub(at) < diagnosisRest {
 		return
@@ -51,6 +51,6 @@ func (m *Module) diagnose(ctx context.Context, body []byte, err error) {
 		d.logged = map[explain.Cause]time.Time{}
 	}
 	d.logged[r.Cause] = d.last
-	m.log.WarnContext(ctx, "why a notification did not verify; each cause is logged once a day, and has a page in docs/errors",
+	log.WarnContext(ctx, "why a notification did not verify; each cause is logged once a day, and has a page in docs/errors",
 		"cause", r.Cause, "kind", r.Kind, "hint", r.Hint)
 }

@@ -1,4 +1,4 @@
-package alirefund
+package engine
 
 import (
 	"context"
@@ -14,67 +14,70 @@ import (
 // tradeNotice settles what a notice of a trade's refund is about. Such a notice
 // proves that a refund happened; its refund_fee is the trade's in all, so that
 // the amount comes from the ledger or from a query.
-func (m *Module) tradeNotice(ctx context.Context, n *notify.Notification) error {
-	rows, err := m.rows(ctx, n, n.AuthNo(), store.Filter{Kind: store.Trade, OutTradeNo: n.OutTradeNo()})
-	if err != nil {
-		return err
+func (e *Engine) tradeNotice(ctx context.Context, n *notify.Notification) error {
+	var rows []store.Refund
+	if n.OutTradeNo() != "" {
+		var err error
+		if rows, err = e.noticedRefunds(ctx, n, n.AuthNo(), store.Filter{Kind: store.Trade, OutTradeNo: n.OutTradeNo()}); err != nil {
+			return err
+		}
 	}
 	number := n.OutBizNo()
 	if number == n.TradeNo() && number != "" && len(matching(rows, number)) == 0 && n.OutTradeNo() != "" {
 		number = n.OutTradeNo() // refunded by trade_no without a number of its own: the order's is it
 	}
 	if number == "" {
-		return m.unnumberedNotice(ctx, n, rows)
+		return e.unnumberedNotice(ctx, n, rows)
 	}
 	found := matching(rows, number)
 	switch {
 	case n.OutTradeNo() == "":
-		return m.foreign(ctx, m.tradeRefund(n, number).IdentifyBy("notify_id", n.ID))
+		return e.recordExternal(ctx, e.noticedTrade(n, number).IdentifyBy("notify_id", n.ID))
 	case len(found) == 0:
-		return m.foreign(ctx, m.tradeRefund(n, number).Identify())
+		return e.recordExternal(ctx, e.noticedTrade(n, number).Identify())
 	case len(found) > 1: // one number at several merchants of the application
-		return m.askEach(ctx, found)
+		return e.askEach(ctx, found)
 	}
 	r := found[0]
 	if r.State != store.Succeeded {
 		total, known := n.RefundFee()
 		contradicted := known && total < r.Amount || // less than this refund alone
 			r.State == store.Pending && r.Attention != "" || // another refund was seen under the number
-			n.AuthAppID() != "" && r.Merchant != m.merchantOf(n) // perhaps another merchant's
+			n.AuthAppID() != "" && r.Merchant != e.merchantOf(n) // perhaps another merchant's
 		if contradicted || r.State == store.Failed {
-			return m.doubt(ctx, n, r, contradicted)
+			return e.doubt(ctx, n, r, contradicted)
 		}
 	}
 	s := store.Settlement{Source: store.ByNotice, Finding: store.Success, TradeNo: strings.Clone(n.TradeNo())}
 	if r.Amount == 0 {
-		s.Amount = m.amountOf(ctx, r)
+		s.Amount = e.askAmount(ctx, r)
 	}
-	return m.settleNotice(ctx, r, s)
+	return e.settleNoticed(ctx, r, s)
 }
 
 // doubt asks what was refunded under a number whose notice may be of another
 // refund: the number's may have failed here and been refunded elsewhere. What
 // proves to be another is told as a refund of its own. If Alipay does not say, the
 // notice is believed, unless something contradicts it.
-func (m *Module) doubt(ctx context.Context, n *notify.Notification, r store.Refund, contradicted bool) error {
-	switch amount := m.amountOf(ctx, r); {
+func (e *Engine) doubt(ctx context.Context, n *notify.Notification, r store.Refund, contradicted bool) error {
+	switch amount := e.askAmount(ctx, r); {
 	case amount == r.Amount && amount != 0:
-		return m.settleNotice(ctx, r, store.Settlement{Source: store.ByQuery, Finding: store.Success, TradeNo: strings.Clone(n.TradeNo())})
+		return e.settleNoticed(ctx, r, store.Settlement{Source: store.ByQuery, Finding: store.Success, TradeNo: strings.Clone(n.TradeNo())})
 	case amount != 0 && r.State == store.Failed:
-		other := m.tradeRefund(n, r.OutRequestNo)
+		other := e.noticedTrade(n, r.OutRequestNo)
 		other.Amount = amount
-		return m.foreign(ctx, other.IdentifyBy("notify_id", n.ID))
+		return e.recordExternal(ctx, other.IdentifyBy("notify_id", n.ID))
 	case amount == 0 && !contradicted:
-		return m.settleNotice(ctx, r, store.Settlement{Source: store.ByNotice, Finding: store.Success, TradeNo: strings.Clone(n.TradeNo())})
+		return e.settleNoticed(ctx, r, store.Settlement{Source: store.ByNotice, Finding: store.Success, TradeNo: strings.Clone(n.TradeNo())})
 	}
-	if err := m.askEach(ctx, []store.Refund{r}); err != nil || r.State != store.Failed {
+	if err := e.askEach(ctx, []store.Refund{r}); err != nil || r.State != store.Failed {
 		return err
 	}
-	return errUnsettled
+	return ErrUnsettled
 }
 
 // unnumberedNotice: without out_biz_no any of the order's refunds may be meant.
-func (m *Module) unnumberedNotice(ctx context.Context, n *notify.Notification, rows []store.Refund) error {
+func (e *Engine) unnumberedNotice(ctx context.Context, n *notify.Notification, rows []store.Refund) error {
 	claim := rand.Text()
 	var pending, settled []store.Refund
 	unclear := false
@@ -87,7 +90,7 @@ func (m *Module) unnumberedNotice(ctx context.Context, n *notify.Notification, r
 		}
 	}
 	for _, r := range pending {
-		r, found := m.ask(ctx, r, claim)
+		r, found := e.ask(ctx, r, claim)
 		switch {
 		case r.State == store.Succeeded:
 			settled = append(settled, r)
@@ -95,20 +98,20 @@ func (m *Module) unnumberedNotice(ctx context.Context, n *notify.Notification, r
 			unclear = true
 		}
 	}
-	if err := m.tell(ctx, settled, claim); err != nil {
+	if err := e.deliverAll(ctx, settled, claim); err != nil {
 		return err
 	}
 	if fee, known := n.RefundFee(); known && explained(settled, fee) {
 		return nil // it tells of what is known
 	}
 	if unclear {
-		return errUnsettled
+		return ErrUnsettled
 	}
-	r := m.tradeRefund(n, "")
+	r := e.noticedTrade(n, "")
 	if at := n.Get("gmt_refund"); at != "" { // the same event may come under another notify_id
-		return m.foreign(ctx, r.IdentifyBy("refunded", n.OutTradeNo(), n.TradeNo(), at, n.Get("refund_fee")))
+		return e.recordExternal(ctx, r.IdentifyBy("refunded", n.OutTradeNo(), n.TradeNo(), at, n.Get("refund_fee")))
 	}
-	return m.foreign(ctx, r.IdentifyBy("notify_id", n.ID))
+	return e.recordExternal(ctx, r.IdentifyBy("notify_id", n.ID))
 }
 
 // explained tells whether fee is what some of these refunds add up to: it was
@@ -137,11 +140,11 @@ func matching(rows []store.Refund, number string) []store.Refund {
 	return found
 }
 
-// tradeRefund is the refund that a notice tells of. Its texts are copies: a text
+// noticedTrade is the refund that a notice tells of. Its texts are copies: a text
 // of the notice's holds its whole body in memory.
-func (m *Module) tradeRefund(n *notify.Notification, number string) store.Refund {
+func (e *Engine) noticedTrade(n *notify.Notification, number string) store.Refund {
 	return store.Refund{
-		Kind: store.Trade, App: m.config.App.ID, Merchant: m.merchantOf(n),
+		Kind: store.Trade, App: e.config.App.ID, Merchant: e.merchantOf(n),
 		OutTradeNo: strings.Clone(n.OutTradeNo()), TradeNo: strings.Clone(n.TradeNo()), OutRequestNo: strings.Clone(number),
 	}
 }

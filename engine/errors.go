@@ -1,4 +1,4 @@
-package alirefund
+package engine
 
 import (
 	"errors"
@@ -9,10 +9,10 @@ import (
 	"github.com/alirefund/alirefund/store"
 )
 
-// The conditions that [Module.Refund] and its like end in, besides success.
+// The conditions that [Engine.Refund] and its like end in, besides success.
 var (
 	// ErrUnresolved: nobody knows yet whether the money moved. Ask again, with
-	// [Module.Get] or by repeating the same request; never with a new number.
+	// [Engine.Get] or by repeating the same request; never with a new number.
 	ErrUnresolved = errors.New("alirefund: unresolved: the refund may have happened; keep its number and ask again")
 	// ErrNothingSent: nothing was sent to Alipay. Repeat the same request.
 	ErrNothingSent = errors.New("alirefund: nothing was sent; repeat the same request")
@@ -81,22 +81,52 @@ type FieldError struct {
 	Detail  Text
 }
 
+func invalid(pointer, rule string, detail Text) *ValidationError {
+	return &ValidationError{Fields: []FieldError{{Pointer: pointer, Rule: rule, Detail: detail}}}
+}
+
 // Text is a sentence for people in both languages of this module.
 type Text struct{ En, Zh string }
 
-func (t Text) in(zh bool) string {
+// In returns the sentence in Chinese, or in English.
+func (t Text) In(zh bool) string {
 	if zh {
 		return t.Zh
 	}
 	return t.En
 }
 
-// errStore: the store failed where nothing else is at stake.
-var errStore = errors.New("alirefund: the store failed")
+// ErrStore: the store failed where nothing else is at stake. Try again.
+var ErrStore = errors.New("alirefund: the store failed")
 
-func storeFailed(err error) error { return fmt.Errorf("%w: %w", errStore, err) }
+func storeFailed(err error) error { return fmt.Errorf("%w: %w", ErrStore, err) }
 
 // nothingSent wraps a cause with [ErrNothingSent].
 func nothingSent(what string, err error) error {
 	return fmt.Errorf("%w: %s: %w", ErrNothingSent, what, err)
 }
+
+// ErrNotPending: a person's decision is wanted for a refund that is settled.
+var ErrNotPending = errors.New("alirefund: the refund is not unresolved")
+
+// Why [Engine.Handle] does not acknowledge a notification.
+var (
+	// ErrUnhandled: nobody took the notification, so nobody acknowledges it.
+	ErrUnhandled = errors.New("alirefund: nobody handles this notification")
+	// ErrBusy: another delivery of the notification is being handled just now.
+	ErrBusy = errors.New("alirefund: the notification is being handled already")
+	// ErrUnsettled: what the notification tells could not be settled yet.
+	ErrUnsettled = errors.New("alirefund: the notification's refund is not settled and told yet")
+	// ErrHookFailed: Config.OnNotification or Config.OnDepositBack returned an
+	// error, which this wraps.
+	ErrHookFailed = errors.New("alirefund: the notification's hook failed")
+)
+
+var (
+	errNoHook        = fmt.Errorf("%w: set Config.OnNotification, or mount Notifications before the handler that does", ErrUnhandled)
+	errNoDepositHook = fmt.Errorf("%w: a deposit-back; set Config.OnDepositBack", ErrUnhandled)
+)
+
+// errTokenLost: the merchant's app_auth_token came with a request of an earlier
+// process, and nobody can say it again.
+var errTokenLost = errors.New("the merchant's app_auth_token is not known any more; repeating the request with it would settle the refund")

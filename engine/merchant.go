@@ -1,4 +1,4 @@
-package alirefund
+package engine
 
 import (
 	"context"
@@ -14,14 +14,10 @@ import (
 // in the ledger by the token's digest.
 const tokenPrefix = "token:"
 
-// errTokenLost: the merchant's app_auth_token came with a request of an earlier
-// process, and nobody can say it again.
-var errTokenLost = errors.New("the merchant's app_auth_token is not known any more; repeating the request with it would settle the refund")
-
 // merchant returns the ledger's key of the merchant that a request is for, and
 // the token to call with. Both are empty for the application's own merchant. The
 // token itself is never stored.
-func (m *Module) merchant(ctx context.Context, name, token string) (merchant, with string, err error) {
+func (e *Engine) merchant(ctx context.Context, name, token string) (merchant, with string, err error) {
 	switch {
 	case name == "" && token == "":
 		return "", "", nil
@@ -30,13 +26,13 @@ func (m *Module) merchant(ctx context.Context, name, token string) (merchant, wi
 		return tokenPrefix + hex.EncodeToString(sum[:16]), token, nil
 	case token != "":
 		return name, token, nil
-	case m.config.AppAuthToken == nil:
+	case e.config.AppAuthToken == nil:
 		return "", "", invalid("/app_auth_token", "required", Text{
 			En: "app_auth_token is required: Config.AppAuthToken is not set, so the merchant's token is not known",
 			Zh: "app_auth_token为必填字段:未配置Config.AppAuthToken,无法取得该商户的令牌",
 		})
 	}
-	token, err = m.config.AppAuthToken(ctx, name)
+	token, err = e.config.AppAuthToken(ctx, name)
 	if err == nil && token == "" {
 		err = errors.New("it returned no token")
 	}
@@ -48,19 +44,19 @@ func (m *Module) merchant(ctx context.Context, name, token string) (merchant, wi
 
 // token returns the app_auth_token that a recorded refund is asked about with.
 // It fails with errTokenLost where waiting will not bring one.
-func (m *Module) token(ctx context.Context, r store.Refund) (string, error) {
-	if token, ok := m.tokens.Load(r.ID); ok {
+func (e *Engine) token(ctx context.Context, r store.Refund) (string, error) {
+	if token, ok := e.tokens.Load(r.ID); ok {
 		return token.(string), nil
 	}
 	switch {
 	case r.Merchant == "":
 		return "", nil
-	case strings.HasPrefix(r.Merchant, tokenPrefix) || m.config.AppAuthToken == nil:
+	case strings.HasPrefix(r.Merchant, tokenPrefix) || e.config.AppAuthToken == nil:
 		return "", errTokenLost
 	}
 	var token string
-	err := m.guarded(ctx, func(ctx context.Context) (err error) {
-		token, err = m.config.AppAuthToken(ctx, r.Merchant)
+	err := e.guarded(ctx, func(ctx context.Context) (err error) {
+		token, err = e.config.AppAuthToken(ctx, r.Merchant)
 		return err
 	})
 	if err == nil && token == "" {

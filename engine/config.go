@@ -1,4 +1,4 @@
-package alirefund
+package engine
 
 import (
 	"context"
@@ -35,15 +35,16 @@ type Config struct {
 	// HTTPClient makes the calls to it. It must not repeat requests by itself.
 	// Default: a client of the module's own.
 	HTTPClient *http.Client
-	// CouponProduct is which of Alipay's products the application's red packets
-	// are of, and so which interface returns them; default [CouponOrderRefund].
+	// CouponProduct is which of Alipay's products a red packet is of where the
+	// request does not say, and so which interface returns it; default
+	// [CouponOrderRefund].
 	CouponProduct CouponProduct
 	// Timeout bounds one call to Alipay; default 15 s.
 	Timeout time.Duration
 	// HookTimeout bounds the context that a hook gets; default 10 s.
 	HookTimeout time.Duration
 
-	// FirstCheck is when [Module.Run] first asks about an unresolved refund, and
+	// FirstCheck is when [Engine.Run] first asks about an unresolved refund, and
 	// how long after a send a query that finds nothing begins to mean something;
 	// default 10 s, which Alipay's page of the refund query asks to wait. The
 	// questions become rarer, down to one an hour.
@@ -54,7 +55,7 @@ type Config struct {
 	AttentionAfter time.Duration
 	// KeepAnswers is how long Alipay's raw nodes, which name buyers, stay in the
 	// records, and KeepRefunds how long the records themselves, after they were
-	// settled and told. [Module.Run] removes them from a store.Pruner. 0: for
+	// settled and told. [Engine.Run] removes them from a store.Pruner. 0: for
 	// ever. KeepRefunds is at least 48 h: a refund that is forgotten while Alipay
 	// still repeats its notice would be told again.
 	KeepAnswers, KeepRefunds time.Duration
@@ -74,7 +75,7 @@ type Config struct {
 
 	// The hooks. Each is called at least once for each of its events, and not
 	// again after it returned nil. An error or a panic is recorded, and the
-	// event delivered again by [Module.Run], or with the next repeat, look-up or
+	// event delivered again by [Engine.Run], or with the next repeat, look-up or
 	// notification of the refund. None changes the refund's own answer. nil: the event is dropped.
 	OnRefundSucceeded func(ctx context.Context, e RefundSucceeded) error
 	// OnRefundSucceededTx, instead of OnRefundSucceeded, is called within a
@@ -115,8 +116,8 @@ type App struct {
 	// ContentKey encrypts requests and decrypts answers (encrypt_type=AES). nil:
 	// nothing is encrypted.
 	ContentKey *signer.ContentKey
-	// NotifyURL is where red-packet refunds are notified: the public address of
-	// [Module.MountNotify], without a query. Optional.
+	// NotifyURL is where the refunds of red packets are notified: the public
+	// address of the notify route, without a query. Optional.
 	NotifyURL string
 	// NotifyURLs lists what a request's notify_url may be besides NotifyURL.
 	NotifyURLs []string
@@ -132,7 +133,7 @@ type CouponProduct string
 // The products of red packets.
 const (
 	// CouponOrderRefund: red packets with an auth_no, alipay.fund.coupon.order.refund.
-	CouponOrderRefund CouponProduct = ""
+	CouponOrderRefund CouponProduct = gateway.MethodCouponRefund
 	// FundTransRefund: red packets with an order_id, which stands in AuthNo and
 	// auth_no throughout this module; alipay.fund.trans.refund. Its successes are
 	// told to the application's gateway alone. Of its refusals none is documented
@@ -167,47 +168,102 @@ const (
 	maxURL                = 256
 )
 
-// check returns every problem at once, and the configuration with its defaults.
+// check returns the configuration with its defaults, or every problem at once.
 func (c Config) check() (Config, error) {
-	var errs []error
-	wrong := func(field, problem string, err error) {
-		errs = append(errs, &ConfigError{Field: field, Problem: problem, Err: err})
+	p := &problems{}
+	c.App.check(p)
+	c.checkProduct(p)
+	c.checkStore(p)
+	c.checkGateway(p)
+	c = c.withTimes(p)
+	if len(p.errs) > 0 {
+		return c, errors.Join(p.errs...)
 	}
-	if !isAppID(c.App.ID) {
-		wrong("App.ID", "wants the application's app_id, up to 32 letters and digits", nil)
+	c.App.NotifyURLs = slices.Clone(c.App.NotifyURLs)
+	c.App.SellerIDs = slices.Clone(c.App.SellerIDs)
+	if c.Gateway == "" {
+		c.Gateway = gateway.Production
 	}
-	if c.App.Signer == nil {
-		wrong("App.Signer", "is required: signer.FromPEM(the application's private key)", nil)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	}
-	if c.App.Verifier == nil {
-		wrong("App.Verifier", "is required: signer.VerifierFromPEM(Alipay's public key)", nil)
+	return c, nil
+}
+
+// problems collects what is wrong.
+type problems struct{ errs []error }
+
+func (p *problems) add(field, problem string) {
+	p.errs = append(p.errs, &ConfigError{Field: field, Problem: problem})
+}
+
+func (p *problems) addError(field string, err error) {
+	p.errs = append(p.errs, &ConfigError{Field: field, Problem: err.Error(), Err: err})
+}
+
+func (a App) check(p *problems) {
+	if !isAppID(a.ID) {
+		p.add("App.ID", "wants the application's app_id, up to 32 letters and digits")
 	}
-	if c.App.Signer != nil && c.App.Verifier != nil {
-		if err := signer.Pair(c.App.Signer, c.App.Verifier); err != nil {
-			wrong(c.App.mismatched(), err.Error(), err)
+	if a.Signer == nil {
+		p.add("App.Signer", "is required: signer.FromPEM(the application's private key)")
+	}
+	if a.Verifier == nil {
+		p.add("App.Verifier", "is required: signer.VerifierFromPEM(Alipay's public key)")
+	}
+	if a.Signer != nil && a.Verifier != nil {
+		if err := signer.Pair(a.Signer, a.Verifier); err != nil {
+			p.addError(a.mismatched(), err)
 		}
 	}
-	if c.App.ContentKey != nil && c.App.ContentKey.Encrypt(nil) == "" {
-		wrong("App.ContentKey", "holds no key: signer.ContentKeyFromBase64(the key of 接口内容加密)", nil)
+	if a.ContentKey != nil && a.ContentKey.Encrypt(nil) == "" {
+		p.add("App.ContentKey", "holds no key: signer.ContentKeyFromBase64(the key of 接口内容加密)")
 	}
-	for i, u := range append([]string{c.App.NotifyURL}, c.App.NotifyURLs...) {
-		field := "App.NotifyURL"
-		if i > 0 {
-			field = fmt.Sprintf("App.NotifyURLs[%d]", i-1)
+	if problem := notifyURLProblem(a.NotifyURL); a.NotifyURL != "" && problem != "" {
+		p.add("App.NotifyURL", problem)
+	}
+	for i, u := range a.NotifyURLs {
+		if problem := notifyURLProblem(u); problem != "" {
+			p.add(fmt.Sprintf("App.NotifyURLs[%d]", i), problem)
 		}
-		if problem := notifyURLProblem(u); problem != "" && (u != "" || i > 0) {
-			wrong(field, problem, nil)
-		}
 	}
-	if c.CouponProduct != CouponOrderRefund && c.CouponProduct != FundTransRefund {
-		wrong("CouponProduct", "is neither CouponOrderRefund nor FundTransRefund", nil)
+	if slices.Contains(a.SellerIDs, "") {
+		p.add("App.SellerIDs", "holds an empty text")
 	}
-	if slices.Contains(c.App.SellerIDs, "") {
-		wrong("App.SellerIDs", "holds an empty text", nil)
+}
+
+func (c Config) checkProduct(p *problems) {
+	if c.CouponProduct != "" && c.CouponProduct != CouponOrderRefund && c.CouponProduct != FundTransRefund {
+		p.add("CouponProduct", "is neither CouponOrderRefund nor FundTransRefund")
 	}
+}
+
+func (c Config) checkStore(p *problems) {
 	if v := reflect.ValueOf(c.Store); c.Store == nil || v.Kind() == reflect.Pointer && v.IsNil() {
-		wrong("Store", "is required: store.NewMemory for one process", nil)
+		p.add("Store", "is required: store.NewMemory for one process")
 	}
+	if c.OnRefundSucceededTx == nil {
+		return
+	}
+	if _, ok := c.Store.(store.Transactor); c.Store != nil && !ok {
+		p.add("OnRefundSucceededTx", "wants a Store on a database, such as sqlstore.New")
+	}
+	if c.OnRefundSucceeded != nil {
+		p.add("OnRefundSucceededTx", "stands instead of OnRefundSucceeded; set one of them")
+	}
+}
+
+func (c Config) checkGateway(p *problems) {
+	if u, err := url.Parse(c.Gateway); c.Gateway != "" && (err != nil || u.Host == "" || u.RawQuery != "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http") {
+		p.add("Gateway", "wants the form https://host/gateway.do, without a query")
+	}
+	if c.Protocol > gateway.V3 {
+		p.add("Protocol", "is neither gateway.V2 nor gateway.V3")
+	}
+}
+
+// withTimes returns the configuration with the defaults of its durations.
+func (c Config) withTimes(p *problems) Config {
 	for _, d := range []struct {
 		field string
 		value *time.Duration
@@ -222,40 +278,15 @@ func (c Config) check() (Config, error) {
 	} {
 		switch {
 		case *d.value < 0:
-			wrong(d.field, "is negative", nil)
+			p.add(d.field, "is negative")
 		case *d.value == 0:
 			*d.value = d.usual
 		}
 	}
-	if c.KeepRefunds > 0 && c.KeepRefunds < completed {
-		wrong("KeepRefunds", "is shorter than Alipay repeats its notices: at least "+completed.String(), nil)
+	if c.KeepRefunds > 0 && c.KeepRefunds < keepNotifyID {
+		p.add("KeepRefunds", "is shorter than Alipay repeats its notices: at least "+keepNotifyID.String())
 	}
-	if c.OnRefundSucceededTx != nil {
-		if _, ok := c.Store.(store.Transactor); c.Store != nil && !ok {
-			wrong("OnRefundSucceededTx", "wants a Store on a database, such as sqlstore.New", nil)
-		}
-		if c.OnRefundSucceeded != nil {
-			wrong("OnRefundSucceededTx", "stands instead of OnRefundSucceeded; set one of them", nil)
-		}
-	}
-	if u, err := url.Parse(c.Gateway); c.Gateway != "" && (err != nil || u.Host == "" || u.RawQuery != "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http") {
-		wrong("Gateway", "wants the form https://host/gateway.do, without a query", nil)
-	}
-	if c.Protocol > gateway.V3 {
-		wrong("Protocol", "is neither gateway.V2 nor gateway.V3", nil)
-	}
-	if len(errs) > 0 {
-		return c, errors.Join(errs...)
-	}
-	c.App.NotifyURLs = slices.Clone(c.App.NotifyURLs)
-	c.App.SellerIDs = slices.Clone(c.App.SellerIDs)
-	if c.Gateway == "" {
-		c.Gateway = gateway.Production
-	}
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
-	}
-	return c, nil
+	return c
 }
 
 // mismatched names the field to mend where signer.Pair refuses.

@@ -1,4 +1,4 @@
-package alirefund
+package engine
 
 import (
 	"context"
@@ -10,20 +10,21 @@ import (
 	"github.com/alirefund/alirefund/store"
 )
 
-// couponWord is what a notice or a message says of a red packet's refund.
-type couponWord struct {
+// fundWord is what a notification of Alipay's fund interfaces says of a refund: of
+// a red packet, or of a pre-authorisation.
+type fundWord struct {
 	store.Refund
 	known     bool // the amount
 	succeeded bool
 }
 
-// couponWord reads a notice. Its texts are copies: a text of the notice's holds
-// its whole body in memory.
-func (m *Module) couponWord(n *notify.Notification) couponWord {
+// fundWord reads a notification about a refund of that kind. Its texts are copies:
+// a text of the notification's holds its whole body in memory.
+func (e *Engine) fundWord(kind store.Kind, n *notify.Notification) fundWord {
 	amount, known := n.Amount()
-	return couponWord{
+	return fundWord{
 		Refund: store.Refund{
-			Kind: store.Coupon, App: m.config.App.ID, Merchant: m.merchantOf(n),
+			Kind: kind, App: e.config.App.ID, Merchant: e.merchantOf(n),
 			AuthNo: strings.Clone(n.AuthNo()), OutOrderNo: strings.Clone(n.OutOrderNo()),
 			OperationID: strings.Clone(n.OperationID()), OutRequestNo: strings.Clone(n.OutRequestNo()), Amount: amount,
 		},
@@ -31,19 +32,19 @@ func (m *Module) couponWord(n *notify.Notification) couponWord {
 	}
 }
 
-// couponNotice settles what a notice of a red packet's refund is about. One
-// without a usable identity is a refund of its own, told apart by its notify_id.
-func (m *Module) couponNotice(ctx context.Context, n *notify.Notification, w couponWord, other func(context.Context) error) error {
+// fundNotice settles what the notification is about. One without a usable identity
+// is a refund of its own, told apart by its notify_id.
+func (e *Engine) fundNotice(ctx context.Context, n *notify.Notification, w fundWord, other func(context.Context) error) error {
 	var rows []store.Refund
 	for _, f := range []store.Filter{
-		{Kind: store.Coupon, OutRequestNo: w.OutRequestNo},
-		{Kind: store.Coupon, OperationID: w.OperationID},
+		{Kind: w.Kind, OutRequestNo: w.OutRequestNo},
+		{Kind: w.Kind, OperationID: w.OperationID},
 	} {
 		if len(rows) > 0 || f.OutRequestNo == "" && f.OperationID == "" {
 			continue
 		}
 		var err error
-		if rows, err = m.rows(ctx, n, w.AuthNo, f); err != nil {
+		if rows, err = e.noticedRefunds(ctx, n, w.AuthNo, f); err != nil {
 			return err
 		}
 	}
@@ -52,58 +53,58 @@ func (m *Module) couponNotice(ctx context.Context, n *notify.Notification, w cou
 	case !w.succeeded && len(rows) == 0:
 		return other(ctx)
 	case !w.succeeded || len(rows) > 1:
-		return m.askEach(ctx, rows)
+		return e.askEach(ctx, rows)
 	case len(rows) == 1 && w.known && rows[0].Amount != 0 && rows[0].Amount != amount:
-		asked, err := m.settle(ctx, rows[0], "", store.Settlement{
+		asked, err := e.settle(ctx, rows[0], "", store.Settlement{
 			Source: store.ByNotice, Attention: "a notice of this number speaks of " + amount.String(),
 		})
 		if err != nil {
 			return err
 		}
-		return m.askEach(ctx, []store.Refund{asked})
+		return e.askEach(ctx, []store.Refund{asked})
 	case len(rows) == 1:
-		return m.settleNotice(ctx, rows[0], store.Settlement{
+		return e.settleNoticed(ctx, rows[0], store.Settlement{
 			Source: store.ByNotice, Finding: store.Success,
 			OutOrderNo: r.OutOrderNo, OperationID: r.OperationID, Amount: amount,
 		})
 	case r.OutRequestNo != "":
 		r = r.Identify()
-		taken, err := m.ledger.Get(ctx, r.ID)
+		taken, err := e.ledger.Get(ctx, r.ID)
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return storeFailed(err)
 		}
 		if err == nil && len(taken.Differs(r)) > 0 {
-			m.log.WarnContext(ctx, "a notice names a request number that belongs to another red packet", "refund", taken.ID, "notify_id", n.ID)
+			e.log.WarnContext(ctx, "a notice names a request number that belongs to another red packet", "refund", taken.ID, "notify_id", n.ID)
 			if n.Message() != "" {
 				return other(ctx) // what its order_id names is not documented: perhaps that very refund
 			}
 			r = r.IdentifyBy("notify_id", n.ID)
 		}
 	case r.OperationID != "":
-		if known, err := m.sameOperation(ctx, n, w); known || err != nil {
+		if known, err := e.sameOperation(ctx, n, w); known || err != nil {
 			return err
 		}
 		r = r.IdentifyBy("operation_id", r.OperationID)
 	default:
 		r = r.IdentifyBy("notify_id", n.ID)
 	}
-	return m.foreign(ctx, r)
+	return e.recordExternal(ctx, r)
 }
 
 // sameOperation asks about the pending refunds of a notice's red packet, whether
 // one of them is the operation that the notice names.
-func (m *Module) sameOperation(ctx context.Context, n *notify.Notification, w couponWord) (bool, error) {
+func (e *Engine) sameOperation(ctx context.Context, n *notify.Notification, w fundWord) (bool, error) {
 	if w.AuthNo == "" {
 		return false, nil
 	}
-	rows, err := m.rows(ctx, n, w.AuthNo, store.Filter{Kind: store.Coupon, AuthNo: w.AuthNo, State: store.Pending})
+	rows, err := e.noticedRefunds(ctx, n, w.AuthNo, store.Filter{Kind: w.Kind, AuthNo: w.AuthNo, State: store.Pending})
 	if err != nil {
 		return false, err
 	}
 	claim := rand.Text()
 	for _, r := range rows {
-		if asked, _ := m.ask(ctx, r, claim); asked.State == store.Succeeded {
-			if err := m.tell(ctx, []store.Refund{asked}, claim); err != nil {
+		if asked, _ := e.ask(ctx, r, claim); asked.State == store.Succeeded {
+			if err := e.deliverAll(ctx, []store.Refund{asked}, claim); err != nil {
 				return false, err
 			}
 			if asked.OperationID == w.OperationID {

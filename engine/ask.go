@@ -1,0 +1,91 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/alirefund/alirefund/gateway"
+	"github.com/alirefund/alirefund/money"
+	"github.com/alirefund/alirefund/store"
+)
+
+// ask asks Alipay about a refund that has not succeeded and settles what it
+// answers. It tells whether the answer was a signed not-found that the identical
+// request may be sent again after. A refund that is being sent at this moment is
+// not asked about.
+func (e *Engine) ask(ctx context.Context, r store.Refund, claim string) (_ store.Refund, mayRepeat bool) {
+	if r.State == store.Succeeded || r.Attempts == 0 || r.Lease.Held(time.Now()) {
+		return r, false
+	}
+	p, known := e.productOf(r)
+	if !known {
+		r, _ = e.refuseUnknown(ctx, r, claim)
+		return r, false
+	}
+	token, err := e.token(ctx, r)
+	if err != nil {
+		r, _ = e.settle(ctx, r, claim, e.withoutToken(ctx, r, err))
+		return r, false
+	}
+	last := r.Attempts
+	for _, q := range p.questions(r) {
+		a := e.put(ctx, p, q, r, last, token)
+		if r, err = e.settle(ctx, r, claim, a.settlement); err != nil {
+			return r, false
+		}
+		if a.verdict.Outcome != gateway.Unresolved {
+			// Unless somebody else has sent it meanwhile.
+			return r, a.verdict.Outcome == gateway.NotFound && a.late && !r.Refused && r.Attempts == last
+		}
+	}
+	return r, false
+}
+
+// put puts one question to Alipay and says what is learnt from the answer. last is
+// the send that it is about.
+func (e *Engine) put(ctx context.Context, p product, q question, r store.Refund, last int, token string) asked {
+	a := asked{refund: r, late: time.Since(r.SentAt) >= e.config.FirstCheck}
+	var err error
+	a.reply, err = e.gateway.Do(ctx, q.method, q.content, gateway.Options{AppAuthToken: token})
+	a.verdict = q.judge(a.reply, err, want(r))
+	a.settlement = learn(store.Settlement{
+		Source: store.ByQuery, Attempt: last, Conclusive: a.late && p.conclusive,
+	}, a.reply, err, a.verdict)
+	if p.asked != nil {
+		p.asked(&a)
+	}
+	return a
+}
+
+// withoutToken is what is recorded where the merchant's token could not be had.
+func (e *Engine) withoutToken(ctx context.Context, r store.Refund, err error) store.Settlement {
+	s := store.Settlement{Source: store.ByQuery, Attempt: r.Attempts}
+	if errors.Is(err, errTokenLost) {
+		s.Attention = err.Error()
+	} else {
+		e.log.ErrorContext(ctx, "Config.AppAuthToken failed; the refund cannot be asked about", "refund", r.ID, "error", err)
+	}
+	return s
+}
+
+// askAmount asks Alipay for the amount of a refund, whatever the ledger takes it
+// for; 0 if that cannot be had.
+func (e *Engine) askAmount(ctx context.Context, r store.Refund) money.Amount {
+	r.Amount = 0
+	p, known := e.productOf(r)
+	if !known {
+		return 0
+	}
+	token, err := e.token(ctx, r)
+	if err != nil {
+		return 0
+	}
+	for _, q := range p.questions(r) {
+		reply, err := e.gateway.Do(ctx, q.method, q.content, gateway.Options{AppAuthToken: token})
+		if q.judge(reply, err, want(r)).Outcome == gateway.Succeeded {
+			return q.amount(reply)
+		}
+	}
+	return 0
+}

@@ -1,0 +1,117 @@
+package engine
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"github.com/alirefund/alirefund/store"
+)
+
+// deliver tells the host what is due, and whether nothing is left to tell. Each
+// event is leased, its hook called, and then marked: a crash in between repeats
+// the hook, and loses nothing. What the caller's settlement leased by its claim
+// is not leased again.
+//
+// The hooks run beside the caller, who waits for as long as they may take. One
+// that takes longer is marked when it returns.
+func (e *Engine) deliver(ctx context.Context, r store.Refund, claim string) bool {
+	due := r.Due()
+	if len(due) == 0 {
+		return true
+	}
+	key, all := r.ID, true
+	if _, running := e.delivering.LoadOrStore(key, true); running {
+		// All wait for a hook that runs, but the call for a person: it may hang.
+		if due[len(due)-1] != store.RefundUnresolved {
+			return false
+		}
+		key, all, due = r.ID+" "+string(store.RefundUnresolved), false, due[len(due)-1:]
+		if _, running := e.delivering.LoadOrStore(key, true); running {
+			return false
+		}
+	}
+	told := make(chan bool, 1)
+	go func() {
+		for _, event := range due {
+			all = e.deliverOne(ctx, r, event, claim) && all
+		}
+		e.delivering.Delete(key)
+		told <- all
+	}()
+	select {
+	case all := <-told:
+		return all
+	case <-time.After(time.Duration(len(due)) * (e.config.HookTimeout + storeTime)):
+		return false
+	}
+}
+
+// deliverOne delivers one event and tells whether the host has taken it.
+func (e *Engine) deliverOne(ctx context.Context, r store.Refund, event store.Event, claim string) bool {
+	if event == store.RefundSucceeded && e.config.OnRefundSucceededTx != nil {
+		return e.deliverTx(ctx, r)
+	}
+	lease, done, err := r.DeliveryLease(event), false, error(nil)
+	if claim == "" || lease.Token != claim || !e.lasts(lease) {
+		lease.Until = time.Now().Add(e.config.HookTimeout + storeTime)
+		lease.Token, done, err = e.ledger.Deliver(ctx, r.ID, event, e.config.HookTimeout+storeTime)
+	}
+	if err != nil {
+		e.log.ErrorContext(ctx, "an event could not be delivered: the store failed", "refund", r.ID, "event", event, "error", err)
+		return false
+	}
+	if done || lease.Token == "" || !e.lasts(lease) {
+		return done // or somebody else is at it, or may be before the hook returns
+	}
+	hookErr := e.guarded(ctx, func(ctx context.Context) error { return e.call(ctx, event, r) })
+	if hookErr != nil {
+		e.log.ErrorContext(ctx, "a hook failed; its event will be delivered again", "refund", r.ID, "event", event, "error", hookErr)
+	}
+	err = persist(ctx, func(ctx context.Context) (err error) {
+		if hookErr != nil {
+			_, err = e.ledger.Undelivered(ctx, r.ID, event, lease.Token, shorten(hookErr.Error()))
+		} else {
+			_, err = e.ledger.Delivered(ctx, r.ID, event, lease.Token)
+		}
+		return err
+	})
+	if err != nil {
+		e.log.ErrorContext(ctx, "a delivery could not be recorded; the hook may run again", "refund", r.ID, "event", event, "error", err)
+	}
+	return hookErr == nil && err == nil
+}
+
+// lasts tells whether a lease, which may have been taken a while ago, is long
+// enough for a hook.
+func (e *Engine) lasts(lease store.Lease) bool {
+	return time.Until(lease.Until) >= e.config.HookTimeout
+}
+
+// deliverTx delivers a success within a transaction of the store's: the host's
+// rows and the mark commit together, or neither does.
+func (e *Engine) deliverTx(ctx context.Context, r store.Refund) bool {
+	transactor := e.config.Store.(store.Transactor) // New has checked it
+	done, err := transactor.DeliverTx(ctx, r.ID, store.RefundSucceeded, func(ctx context.Context, tx *sql.Tx, r store.Refund) error {
+		return e.guarded(ctx, func(ctx context.Context) error {
+			return e.config.OnRefundSucceededTx(ctx, tx, RefundSucceeded{Refund: r.Clone()})
+		})
+	})
+	if err != nil {
+		e.log.ErrorContext(ctx, "a transactional hook failed, or its commit; its event will be delivered again", "refund", r.ID, "error", err)
+	}
+	return done && err == nil
+}
+
+func (e *Engine) call(ctx context.Context, event store.Event, r store.Refund) error {
+	r = r.Clone()
+	switch {
+	case event == store.RefundSucceeded && e.config.OnRefundSucceeded != nil:
+		return e.config.OnRefundSucceeded(ctx, RefundSucceeded{Refund: r})
+	case event == store.RefundFailed && e.config.OnRefundFailed != nil:
+		return e.config.OnRefundFailed(ctx, RefundFailed{Refund: r})
+	case event == store.RefundUnresolved && e.config.OnRefundUnresolved != nil:
+		return e.config.OnRefundUnresolved(ctx, RefundUnresolved{Refund: r, Reason: r.Attention})
+	}
+	return nil
+}

@@ -1,0 +1,74 @@
+// Package engine is the life of a refund, without HTTP routes: it records a
+// refund, sends it, asks about it, settles it, and delivers what the host is to
+// know. It listens to Alipay's notifications and looks after what stayed
+// unresolved.
+//
+// A Gin application mounts package alirefund, which is this one with routes.
+// A worker, a cron job or an application on another framework uses an [Engine]
+// by itself: [Engine.Refund] and its like refund, [Engine.Receive] and
+// [Engine.Handle] serve a notify route, and [Engine.Run] settles what is left.
+package engine
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/alirefund/alirefund/gateway"
+	"github.com/alirefund/alirefund/notify"
+	"github.com/alirefund/alirefund/store"
+)
+
+// Engine refunds, listens, and calls the host's hooks. Make it with [New]. It is
+// safe for concurrent use.
+type Engine struct {
+	config   Config
+	products []product
+	gateway  *gateway.Client
+	receiver *notify.Receiver
+	ledger   store.Ledger
+	claims   store.Claims
+	rules    *rules
+	log      *slog.Logger
+	// tokens holds the app_auth_tokens that came with requests, by refund id,
+	// while the refund is unresolved. They are never stored.
+	tokens sync.Map
+	// delivering holds the refunds whose hook is running here, by id: a hook that
+	// outlasts its lease is not called beside itself, nor a later event's before
+	// it has returned.
+	delivering sync.Map
+
+	running   atomic.Bool // Run was started
+	warnOnce  sync.Once   // that it was not
+	diagnoses diagnoses   // why notifications did not verify
+}
+
+// Logger is where the engine logs: Config.Logger, or its default.
+func (e *Engine) Logger() *slog.Logger { return e.log }
+
+// detach returns a context that outlives the caller: once money may move, its
+// hanging up must not stop what has to be recorded. Each call within has a
+// timeout of its own.
+func (e *Engine) detach(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), e.patience())
+}
+
+// patience bounds one request or notification as a whole: a send, the questions
+// around it, and the hooks. Leases are as long, so that none runs out while its
+// owner works.
+func (e *Engine) patience() time.Duration {
+	return 4*e.config.Timeout + 2*e.config.HookTimeout + storeTime
+}
+
+// productOf returns what makes a recorded refund. Not found means that another
+// version of this module wrote it: it must be neither sent nor asked about.
+func (e *Engine) productOf(r store.Refund) (product, bool) {
+	for _, p := range e.products {
+		if p.kind == r.Kind && p.recorded == r.Method {
+			return p, true
+		}
+	}
+	return product{}, false
+}

@@ -1,0 +1,31 @@
+package engine
+
+import (
+	"context"
+	"time"
+)
+
+// expiryNotice is how long before its end a certificate is warned of: Alipay
+// issues the successor of its own that early (opendocs, "certificate mode").
+const expiryNotice = 30 * 24 * time.Hour
+
+// warnOfExpiry logs each certificate that ends soon, or has ended. In key mode
+// there is none.
+func (e *Engine) warnOfExpiry(ctx context.Context) {
+	for _, c := range []struct {
+		whose, then, todo string
+		ends              time.Time
+	}{
+		{"the application", "Alipay refuses every call", "change it in Alipay's console, then App.Signer", e.config.App.Signer.Expires()},
+		{"Alipay", "no answer and no notification can be verified", "download the new one from Alipay's console for App.Verifier", e.config.App.Verifier.Expires()},
+	} {
+		left := time.Until(c.ends)
+		switch {
+		case c.ends.IsZero() || left > expiryNotice:
+		case left > 0:
+			e.log.WarnContext(ctx, "a certificate ends soon", "of", c.whose, "ends", c.ends, "days", int(left/(24*time.Hour)), "then", c.then, "todo", c.todo)
+		default:
+			e.log.ErrorContext(ctx, "a certificate has ended", "of", c.whose, "ended", c.ends, "so", c.then, "todo", c.todo)
+		}
+	}
+}

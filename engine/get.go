@@ -1,0 +1,55 @@
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+
+	"github.com/alirefund/alirefund/store"
+)
+
+// Get returns what is known of a refund. If it is unresolved Alipay is asked
+// first, and if an event of it is undelivered its hook is called. The state in
+// the result tells success, failure and unresolved apart; an error means that
+// the ledger could not be read ([ErrStore]), or [store.ErrNotFound].
+func (e *Engine) Get(ctx context.Context, id string) (Result, error) {
+	r, err := e.find(ctx, id)
+	if err != nil {
+		return Result{}, err
+	}
+	ctx, cancel := e.detach(ctx)
+	defer cancel()
+	claim := rand.Text()
+	if r.State == store.Pending {
+		r, _ = e.ask(ctx, r, claim)
+	}
+	result := e.conclude(ctx, r, claim, true)
+	if now, err := e.ledger.Get(ctx, id); err == nil {
+		result.Refund = now // with its deliveries
+	}
+	return result, nil
+}
+
+// find reads a refund of this application's. One of another application's, in
+// the same store, is not found.
+func (e *Engine) find(ctx context.Context, id string) (store.Refund, error) {
+	r, err := e.ledger.Get(ctx, id)
+	switch {
+	case errors.Is(err, store.ErrNotFound), err == nil && r.App != e.config.App.ID:
+		return store.Refund{}, store.ErrNotFound
+	case err != nil:
+		return store.Refund{}, storeFailed(err)
+	}
+	return r, nil
+}
+
+// List returns the application's refunds that f selects, the oldest first. It
+// fails with [ErrStore].
+func (e *Engine) List(ctx context.Context, f store.Filter) ([]store.Refund, error) {
+	f.App = e.config.App.ID
+	rows, err := e.ledger.List(ctx, f)
+	if err != nil {
+		return nil, storeFailed(err)
+	}
+	return rows, nil
+}

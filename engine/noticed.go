@@ -1,0 +1,94 @@
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/alirefund/alirefund/notify"
+	"github.com/alirefund/alirefund/store"
+)
+
+// maxRows bounds what is read of one order's refunds.
+const maxRows = 1000
+
+// noticedRefunds returns the ledger's refunds that a notice may be about: f's,
+// without those that another trade_no or authNo tells apart.
+func (e *Engine) noticedRefunds(ctx context.Context, n *notify.Notification, authNo string, f store.Filter) ([]store.Refund, error) {
+	f.App, f.Limit = e.config.App.ID, maxRows
+	rows, err := e.ledger.List(ctx, f)
+	if err != nil {
+		return nil, storeFailed(err)
+	}
+	differ := func(a, b string) bool { return a != "" && b != "" && a != b }
+	return slices.DeleteFunc(rows, func(r store.Refund) bool {
+		return differ(r.TradeNo, n.TradeNo()) || differ(r.AuthNo, authNo) ||
+			n.AuthAppID() != "" && (r.Merchant == "") != (n.AuthAppID() == e.config.App.ID)
+	}), nil
+}
+
+// merchantOf names the merchant of a refund that nobody here asked for.
+func (e *Engine) merchantOf(n *notify.Notification) string {
+	if merchant := n.AuthAppID(); merchant != e.config.App.ID {
+		return strings.Clone(merchant)
+	}
+	return ""
+}
+
+// recordExternal records a refund that nobody asked this module for, made in the
+// merchant console or by itself, and delivers its event.
+func (e *Engine) recordExternal(ctx context.Context, r store.Refund) error {
+	if r.Amount == 0 && r.OutRequestNo != "" {
+		r.Amount = e.askAmount(ctx, r)
+	}
+	r.Origin, r.State, r.Source, r.SettledAt = store.FromNotice, store.Succeeded, store.ByNotice, time.Now().UTC()
+	recorded, opened, err := e.ledger.Open(ctx, r, store.Limit{})
+	switch {
+	case err != nil:
+		return storeFailed(err)
+	case opened.How == store.Conflict: // asked for here meanwhile, with another amount
+		return e.askEach(ctx, []store.Refund{recorded})
+	case recorded.State != store.Succeeded:
+		return e.settleNoticed(ctx, recorded, store.Settlement{Source: store.ByNotice, Finding: store.Success, TradeNo: r.TradeNo})
+	}
+	return e.deliverAll(ctx, []store.Refund{recorded}, "")
+}
+
+func (e *Engine) settleNoticed(ctx context.Context, r store.Refund, s store.Settlement) error {
+	claim := rand.Text()
+	r, err := e.settle(ctx, r, claim, s)
+	if err != nil {
+		return err
+	}
+	return e.deliverAll(ctx, []store.Refund{r}, claim)
+}
+
+// askEach settles refunds by asking about them. A notice that leaves any of them
+// pending comes again.
+func (e *Engine) askEach(ctx context.Context, rows []store.Refund) error {
+	open, claim := false, rand.Text()
+	for i, r := range rows {
+		rows[i], _ = e.ask(ctx, r, claim)
+		open = open || rows[i].State == store.Pending
+	}
+	if err := e.deliverAll(ctx, rows, claim); err != nil || !open {
+		return err
+	}
+	return ErrUnsettled
+}
+
+// deliverAll delivers what is due of each refund, and fails if anything remains.
+func (e *Engine) deliverAll(ctx context.Context, rows []store.Refund, claim string) error {
+	all := true
+	for _, r := range rows {
+		if !e.conclude(ctx, r, claim, true).complete {
+			all = false
+		}
+	}
+	if !all {
+		return ErrUnsettled
+	}
+	return nil
+}

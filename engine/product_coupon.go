@@ -1,0 +1,135 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+
+	"github.com/alirefund/alirefund/gateway"
+	"github.com/alirefund/alirefund/money"
+	"github.com/alirefund/alirefund/notify"
+	"github.com/alirefund/alirefund/store"
+)
+
+// The return of a red packet ("coupon" in Alipay's names):
+// alipay.fund.coupon.order.refund.
+
+// CouponRefundRequest asks for the return of a red packet, or of what nobody
+// took of it. The fields are alipay.fund.coupon.order.refund's, also with
+// [FundTransRefund]; lengths are in characters.
+type CouponRefundRequest struct {
+	// AuthNo is Alipay's number of the red packet: its auth_no, or its order_id
+	// with [FundTransRefund].
+	AuthNo string `json:"auth_no" validate:"required,max=64,plain"`
+	// OutRequestNo is the refund's own number, never used before by the merchant,
+	// and not the payment's. The same number again is the same refund.
+	OutRequestNo string       `json:"out_request_no" validate:"required,max=64,plain"`
+	Amount       money.Amount `json:"amount" validate:"amount"`
+	Remark       string       `json:"remark" validate:"required,max=100,plain"`
+	// Product is which of Alipay's products the red packet is of; Config.CouponProduct
+	// if it is empty.
+	Product CouponProduct `json:"product" validate:"omitempty,oneof=alipay.fund.coupon.order.refund alipay.fund.trans.refund"`
+	// NotifyURL is where the success is notified: App.NotifyURL, or one of
+	// App.NotifyURLs.
+	NotifyURL string `json:"notify_url" validate:"max=256"`
+	// OutOrderNo is the red packet's own number at the merchant. Optional: with
+	// it an unresolved refund can be asked about; without it only the notice
+	// tells, because Alipay's query takes no other pair that is known by then. A
+	// repeat of the request may add it.
+	OutOrderNo string `json:"out_order_no" validate:"max=64,plain"`
+
+	Merchant     string `json:"merchant" validate:"max=64,plain,startsnotwith=token:"` // see RefundRequest
+	AppAuthToken string `json:"app_auth_token" alias:"appAuthToken" validate:"max=40,plain"`
+	Actor        string `json:"-"`
+}
+
+// CouponRefund returns a red packet, or what nobody took of it. It returns and
+// fails as [Engine.Refund] does.
+func (e *Engine) CouponRefund(ctx context.Context, request CouponRefundRequest) (Result, error) {
+	if err := e.rules.check(request); err != nil {
+		return Result{}, err
+	}
+	request.Product = cmp.Or(request.Product, e.config.CouponProduct, CouponOrderRefund)
+	r, content, err := e.packet(request)
+	if err != nil {
+		return Result{}, err
+	}
+	merchant, token, err := e.merchant(ctx, request.Merchant, request.AppAuthToken)
+	if err != nil {
+		return Result{}, err
+	}
+	text, err := json.Marshal(content)
+	if err != nil {
+		return Result{}, nothingSent("biz_content", err)
+	}
+	r.Kind, r.App, r.Merchant = store.Coupon, e.config.App.ID, merchant
+	r.AuthNo, r.OutOrderNo, r.OutRequestNo, r.Amount = request.AuthNo, request.OutOrderNo, request.OutRequestNo, request.Amount
+	r.Request, r.Actor = store.JSON(text), request.Actor
+	return e.refund(ctx, r, token, request.AppAuthToken != "")
+}
+
+// packet returns what the request's product adds to the record, and its
+// biz_content.
+func (e *Engine) packet(request CouponRefundRequest) (store.Refund, any, error) {
+	if request.Product == FundTransRefund {
+		return transferPacket(request)
+	}
+	notifyURL, err := chooseNotifyURL(e.config.App, request.NotifyURL)
+	return store.Refund{NotifyURL: notifyURL}, gateway.CouponRefund{
+		AuthNo: request.AuthNo, OutRequestNo: request.OutRequestNo, Amount: request.Amount, Remark: request.Remark,
+	}, err
+}
+
+func (e *Engine) couponProduct() product {
+	return product{
+		kind: store.Coupon, method: gateway.MethodCouponRefund, judge: gateway.JudgeCouponRefund, amountField: "amount",
+		questions: couponQuestions, asked: couponAsked,
+		tells: func(n *notify.Notification) bool { return n.Kind == notify.KindCouponRefund },
+		notified: func(ctx context.Context, n *notify.Notification, other func(context.Context) error) error {
+			return e.fundNotice(ctx, n, e.fundWord(store.Coupon, n), other)
+		},
+	}
+}
+
+// couponQuestions: the documented pairs are auth_no with operation_id and
+// out_order_no with out_request_no; without either, what numbers there are have
+// their try, and an argument error leaves the refund unresolved.
+func couponQuestions(r store.Refund) []question {
+	var pairs []gateway.CouponQuery
+	if r.OperationID != "" && r.AuthNo != "" {
+		pairs = append(pairs, gateway.CouponQuery{AuthNo: r.AuthNo, OperationID: r.OperationID})
+	}
+	if r.OutOrderNo != "" {
+		pairs = append(pairs, gateway.CouponQuery{OutOrderNo: r.OutOrderNo, OutRequestNo: r.OutRequestNo})
+	}
+	if len(pairs) == 0 {
+		pairs = append(pairs, gateway.CouponQuery{AuthNo: r.AuthNo, OutRequestNo: r.OutRequestNo})
+	}
+	questions := make([]question, len(pairs))
+	for i, pair := range pairs {
+		questions[i] = question{
+			method: gateway.MethodCouponQuery, content: pair, judge: gateway.JudgeCouponQuery,
+			amount: func(reply gateway.Reply) money.Amount { return gateway.DecodeCoupon(reply).Amount },
+		}
+	}
+	return questions
+}
+
+// couponAsked: what a red packet is asked about by is the caller's word, so that
+// finding nothing under it may call for the identical request, but confirms no
+// refusal; and a question of no documented pair that finds nothing says nothing.
+func couponAsked(a *asked) {
+	guess := a.refund.OutOrderNo == "" && a.refund.OperationID == ""
+	if guess && a.verdict.Outcome == gateway.NotFound {
+		a.verdict, a.settlement.Finding = gateway.Verdict{}, store.Unknown
+	}
+	switch {
+	case a.verdict.Outcome == gateway.NotFound && a.refund.Refused:
+		a.settlement.Attention = "a red packet's refund was refused while an earlier send was unanswered; only a person can tell which is true"
+	case a.verdict.Outcome == gateway.Unresolved && guess:
+		a.settlement.Code, a.settlement.SubCode, a.settlement.Message = "", "", "" // about the question, not about the refund
+		if a.late {
+			a.settlement.Attention = "Alipay cannot be asked about it without the red packet's out_order_no: repeat the request with that, or look for its number in Alipay's console"
+		}
+	}
+}

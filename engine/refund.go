@@ -1,0 +1,178 @@
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/alirefund/alirefund/money"
+	"github.com/alirefund/alirefund/store"
+)
+
+// refund is the life of a request: record, send, ask, settle, deliver. A token that
+// came with it is kept while the refund is unresolved, and only in memory.
+func (e *Engine) refund(ctx context.Context, r store.Refund, token string, keep bool) (Result, error) {
+	r.Origin, r.State = store.FromRequest, store.Pending
+	r = r.Identify()
+
+	var limit store.Limit
+	var recorded store.Refund
+	var opened store.Opened
+	var err error
+	for range 3 { // what was known and needed no reservation may need one by now
+		if limit, err = e.admit(ctx, r); err != nil {
+			return Result{}, err
+		}
+		recorded, opened, err = e.record(ctx, r, limit)
+		if err != nil || opened.How != store.OverLimit || limit.Total != 0 {
+			break
+		}
+	}
+	if err != nil {
+		return Result{}, nothingSent("the store", err)
+	}
+	switch opened.How {
+	case store.Conflict:
+		return Result{Refund: recorded, Repeated: true}, &ConflictError{Refund: recorded, Differs: e.differences(recorded, r)}
+	case store.OverLimit:
+		return Result{}, &LimitError{Amount: r.Amount, Left: opened.Left, Total: limit.Total}
+	}
+	if keep && recorded.State == store.Pending {
+		e.tokens.Store(recorded.ID, token)
+	}
+
+	ctx, cancel := e.detach(ctx)
+	defer cancel()
+	if recorded.State == store.Succeeded && recorded.Amount == 0 {
+		if recorded, err = e.confirmAmount(ctx, recorded, r.Amount); err != nil {
+			return Result{Refund: recorded, Repeated: true}, err
+		}
+	}
+	if opened.How == store.Created || opened.How == store.Reopened {
+		e.log.InfoContext(ctx, "a refund is recorded", "refund", recorded.ID, "kind", recorded.Kind,
+			"out_trade_no", recorded.OutTradeNo, "auth_no", recorded.AuthNo, "out_request_no", recorded.OutRequestNo, "amount", recorded.Amount)
+	}
+	repeated := opened.How != store.Created
+	claim := rand.Text()
+	r, err = e.advance(ctx, recorded, token, claim, opened.How == store.Exists && !recorded.Unsent())
+	if err != nil {
+		return Result{Refund: r, Repeated: repeated}, err
+	}
+	result := e.conclude(ctx, r, claim, repeated)
+	return result, result.err(r.Lease.Held(time.Now()))
+}
+
+// record opens a refund, or fails while a client still waits.
+func (e *Engine) record(ctx context.Context, r store.Refund, limit store.Limit) (store.Refund, store.Opened, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTime)
+	defer cancel()
+	return e.ledger.Open(ctx, r, limit)
+}
+
+// confirmAmount asks Alipay for the amount of a refund that is known from a
+// notification, which did not say it. The caller believes that it is his own
+// refund, of the amount want: it is, only if Alipay says the same.
+func (e *Engine) confirmAmount(ctx context.Context, r store.Refund, want money.Amount) (store.Refund, error) {
+	amount := e.askAmount(ctx, r)
+	if amount != 0 {
+		var err error
+		if r, err = e.settle(ctx, r, "", store.Settlement{Source: store.ByQuery, Amount: amount}); err != nil {
+			return r, err
+		}
+	}
+	switch amount {
+	case want:
+		return r, nil
+	case 0:
+		return r, &UnresolvedError{Refund: r}
+	}
+	return r, &ConflictError{Refund: r, Differs: []string{"amount"}}
+}
+
+// advance takes a pending refund as far as it goes now. One that may be out
+// already is asked about, and sent again, the same, only if Alipay has answered,
+// signed and late enough, that it knows nothing of it.
+func (e *Engine) advance(ctx context.Context, r store.Refund, token, claim string, out bool) (store.Refund, error) {
+	if r.State != store.Pending {
+		return r, nil
+	}
+	if out {
+		asked, mayRepeat := e.ask(ctx, r, claim)
+		if asked.State != store.Pending || !mayRepeat {
+			return asked, nil
+		}
+		r = asked
+	}
+	r, err := e.send(ctx, r, token, claim)
+	if r.State == store.Pending && len(r.Unanswered) > 0 {
+		err = nil // nothing was sent now, but earlier: it is unresolved
+	}
+	if err == nil && r.State == store.Pending {
+		r, _ = e.ask(ctx, r, claim)
+	}
+	return r, err
+}
+
+// admit asks the host whether it objects, and for the order's total, unless the
+// refund is known and needs neither.
+func (e *Engine) admit(ctx context.Context, r store.Refund) (store.Limit, error) {
+	if e.config.OrderTotal == nil && e.config.BeforeRefund == nil {
+		return store.Limit{}, nil
+	}
+	known, err := e.ledger.Get(ctx, r.ID)
+	if err == nil && !known.CanReopen() {
+		return store.Limit{Known: true}, nil // reserves nothing, should Open find it otherwise
+	}
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return store.Limit{}, nothingSent("the store", err)
+	}
+	if e.config.BeforeRefund != nil {
+		if err := e.config.BeforeRefund(ctx, r); err != nil {
+			return store.Limit{}, &VetoError{Err: err}
+		}
+	}
+	if e.config.OrderTotal == nil {
+		return store.Limit{}, nil
+	}
+	total, ok, err := e.config.OrderTotal(ctx, Order{Kind: r.Kind, Merchant: r.Merchant, OutTradeNo: r.OutTradeNo, AuthNo: r.AuthNo})
+	if err != nil {
+		return store.Limit{}, nothingSent("OrderTotal", err)
+	}
+	if p, _ := e.productOf(r); ok && p.fits != nil {
+		err = p.fits(r, total)
+	}
+	return store.Limit{Total: total, Known: ok}, err
+}
+
+// differences names the fields in which two requests under one number differ.
+func (e *Engine) differences(recorded, asked store.Refund) []string {
+	names := recorded.Differs(asked)
+	if i := slices.Index(names, "amount"); i >= 0 {
+		if p, known := e.productOf(recorded); known {
+			names[i] = p.amountField
+		}
+	}
+	if len(names) != 1 || names[0] != "request" {
+		return names
+	}
+	var was, is map[string]json.RawMessage
+	if json.Unmarshal([]byte(recorded.Request), &was) != nil || json.Unmarshal([]byte(asked.Request), &is) != nil {
+		return names
+	}
+	names = nil
+	for name, value := range is {
+		if string(was[name]) != string(value) {
+			names = append(names, name)
+		}
+	}
+	for name := range was {
+		if _, ok := is[name]; !ok {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}

@@ -1,0 +1,126 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/go-playground/locales/en"
+	"github.com/go-playground/locales/zh"
+	ut "github.com/go-playground/universal-translator"
+	"github.com/go-playground/validator/v10"
+	entranslations "github.com/go-playground/validator/v10/translations/en"
+	zhtranslations "github.com/go-playground/validator/v10/translations/zh"
+
+	"github.com/alirefund/alirefund/money"
+)
+
+// rules validates requests, with a validator of the module's own: Gin's global
+// one stays as the host set it.
+type rules struct {
+	validate *validator.Validate
+	en, zh   ut.Translator
+}
+
+func newRules() (*rules, error) {
+	r := &rules{validate: validator.New(validator.WithRequiredStructEnabled())}
+	r.validate.RegisterTagNameFunc(func(f reflect.StructField) string {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		return name
+	})
+	universal := ut.New(en.New(), en.New(), zh.New())
+	r.en, _ = universal.GetTranslator("en")
+	r.zh, _ = universal.GetTranslator("zh")
+	own := func(tag string, f validator.Func, english, chinese string) error {
+		var err error
+		if f != nil {
+			err = r.validate.RegisterValidation(tag, f)
+		}
+		return errors.Join(
+			err,
+			r.validate.RegisterTranslation(tag, r.en, add(tag, english), say(tag)),
+			r.validate.RegisterTranslation(tag, r.zh, add(tag, chinese), say(tag)),
+		)
+	}
+	return r, errors.Join(
+		entranslations.RegisterDefaultTranslations(r.validate, r.en),
+		zhtranslations.RegisterDefaultTranslations(r.validate, r.zh),
+		own("amount", isAmount, "{0} is required, between 0.01 and 100000000.00 yuan", "{0}为必填字段，必须在0.01元到100000000.00元之间"),
+		own("plain", isPlain, "{0} must have no control characters and no blanks at its ends", "{0}不能包含控制字符，首尾不能有空白"),
+		own("startsnotwith", nil, "{0} must not begin with {1}", "{0}不能以{1}开头"),
+		own("required_without", nil, "{0} or {1} is required", "{0}与{1}至少填写一个"),
+	)
+}
+
+func add(tag, text string) validator.RegisterTranslationsFunc {
+	return func(t ut.Translator) error { return t.Add(tag, text, true) }
+}
+
+func say(tag string) validator.TranslationFunc {
+	return func(t ut.Translator, e validator.FieldError) string {
+		param := e.Param()
+		if tag == "required_without" {
+			param = "trade_no"
+		}
+		text, err := t.T(tag, e.Field(), param)
+		if err != nil {
+			return e.Error()
+		}
+		return text
+	}
+}
+
+func isAmount(f validator.FieldLevel) bool { return money.Amount(f.Field().Int()).InRange() }
+
+func isPlain(f validator.FieldLevel) bool {
+	text := f.Field().String()
+	// U+FFFD is what decoders make of anything that is no character: two texts
+	// with it may have been different.
+	return text == strings.TrimSpace(text) && utf8.ValidString(text) && !strings.ContainsRune(text, utf8.RuneError) &&
+		strings.IndexFunc(text, unicode.IsControl) < 0
+}
+
+// check returns a [*ValidationError] with every wrong field of a request, or
+// nil.
+func (r *rules) check(request any) error {
+	err := r.validate.Struct(request)
+	if err == nil {
+		return nil
+	}
+	var wrong validator.ValidationErrors
+	if !errors.As(err, &wrong) {
+		return fmt.Errorf("alirefund: validating: %w", err)
+	}
+	out := &ValidationError{}
+	for _, e := range wrong {
+		_, path, _ := strings.Cut(e.Namespace(), ".")
+		out.Fields = append(out.Fields, FieldError{
+			Pointer: pointer(path), Rule: e.Tag(),
+			Detail: Text{En: e.Translate(r.en), Zh: e.Translate(r.zh)},
+		})
+	}
+	return out
+}
+
+// pointer turns a[0].b into /a/0/b.
+func pointer(path string) string {
+	return "/" + strings.NewReplacer(".", "/", "[", "/", "]", "").Replace(path)
+}
+
+// chooseNotifyURL returns where Alipay is to notify a refund: where callbacks go
+// is the host's to say, so that what a request asks for must be on its list.
+func chooseNotifyURL(app App, asked string) (string, error) {
+	switch {
+	case asked == "":
+		return app.NotifyURL, nil
+	case app.allowsNotifyURL(asked):
+		return asked, nil
+	}
+	return "", invalid("/notify_url", "allowed", Text{
+		En: "notify_url must be one of the application's own (App.NotifyURL, App.NotifyURLs)",
+		Zh: "notify_url必须是本应用配置的通知地址之一(App.NotifyURL、App.NotifyURLs)",
+	})
+}

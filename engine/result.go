@@ -1,0 +1,45 @@
+package engine
+
+import (
+	"context"
+	"errors"
+
+	"github.com/alirefund/alirefund/store"
+)
+
+// Result is what is known of a refund.
+type Result struct {
+	Refund store.Refund
+	// Delivered: the hook of what the refund has become has returned nil.
+	Delivered bool
+	// Repeated: the refund was known before this call.
+	Repeated bool
+
+	complete bool // no event of it is left to deliver now
+}
+
+// conclude delivers what is due and puts the result together.
+func (e *Engine) conclude(ctx context.Context, r store.Refund, claim string, repeated bool) Result {
+	if r.State != store.Pending {
+		e.tokens.Delete(r.ID)
+	} else if !e.running.Load() {
+		e.warnOnce.Do(func() {
+			e.log.ErrorContext(ctx, "a refund is unresolved and Run was never started: nobody will ask about it", "refund", r.ID)
+		})
+	}
+	complete := e.deliver(ctx, r, claim)
+	return Result{Refund: r, Delivered: complete && r.State != store.Pending, Repeated: repeated, complete: complete}
+}
+
+// err is the result as an error: nil if and only if the refund succeeded.
+func (res Result) err(inProgress bool) error {
+	switch {
+	case res.Refund.State == store.Succeeded:
+		return nil
+	case res.Refund.State == store.Failed && res.Refund.NotSent:
+		return nothingSent("Alipay", errors.New(res.Refund.Message))
+	case res.Refund.State == store.Failed:
+		return &RefusedError{Refund: res.Refund}
+	}
+	return &UnresolvedError{Refund: res.Refund, InProgress: inProgress}
+}

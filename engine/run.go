@@ -1,0 +1,113 @@
+package engine
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/alirefund/alirefund/store"
+)
+
+const (
+	// inFlight bounds the refunds that one Run works on at once.
+	inFlight = 16
+	// idle is how long Run waits where nothing was due.
+	idle = time.Second
+	// longestOutage is the longest pause of Run where the store fails.
+	longestOutage = 30 * time.Second
+	// pruneEvery is how often Run looks for what may be forgotten.
+	pruneEvery = 10 * time.Minute
+	// warnEvery is how often Run says that a certificate ends.
+	warnEvery = 24 * time.Hour
+)
+
+// Run settles what is unresolved and delivers what is undelivered, until ctx
+// ends; then it finishes what it has begun and returns. Any number of processes
+// may run it on one store.
+//
+// An unresolved refund is asked about from [Config.FirstCheck] on, ever more
+// rarely, down to once an hour, and for as long as it takes: none fails by age.
+// It is sent again, the same, only after Alipay's signed word, late enough, that
+// it knows nothing of it. An event is delivered again after a pause that grows
+// with each failure, without holding up others. A store that fails is tried again
+// after up to 30 s. A certificate that ends within 30 days is logged every day.
+func (e *Engine) Run(ctx context.Context) {
+	e.running.Store(true)
+	var working sync.WaitGroup
+	defer working.Wait()
+	room := make(chan struct{}, inFlight)
+	var pruned time.Time
+	var down outage
+	warned := time.Now() // by New
+	for ctx.Err() == nil {
+		if time.Since(warned) >= warnEvery {
+			e.warnOfExpiry(ctx)
+			warned = time.Now()
+		}
+		due, err := e.ledger.Due(ctx, e.config.App.ID, e.patience(), inFlight-len(room))
+		for _, r := range due {
+			room <- struct{}{}
+			working.Go(func() {
+				defer func() { <-room }()
+				e.work(ctx, r)
+			})
+		}
+		more := false
+		if err == nil && time.Since(pruned) > pruneEvery {
+			if more = e.prune(ctx); !more {
+				pruned = time.Now()
+			}
+		}
+		pause := e.noteOutage(ctx, &down, err)
+		if len(due) > 0 || more {
+			continue
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// outage is a time in which the store could not say what is due.
+type outage struct {
+	since time.Time // zero: there is none
+	pause time.Duration
+}
+
+// noteOutage logs that an outage begins or ends, rather than that it lasts, and
+// returns how long to wait before the next turn.
+func (e *Engine) noteOutage(ctx context.Context, o *outage, err error) time.Duration {
+	switch {
+	case ctx.Err() != nil:
+	case err == nil && !o.since.IsZero():
+		e.log.InfoContext(ctx, "what is due can be read again", "after", time.Since(o.since).Round(time.Second))
+		*o = outage{}
+	case err != nil && o.since.IsZero():
+		e.log.ErrorContext(ctx, "what is due could not be read; it is tried again, ever more rarely, until it can", "error", err)
+		o.since, o.pause = time.Now(), idle
+	case err != nil:
+		o.pause = min(2*o.pause, longestOutage)
+	}
+	return max(o.pause, idle)
+}
+
+// prune forgets some of what may be forgotten, and tells whether there was any,
+// so that much of it holds nobody up.
+func (e *Engine) prune(ctx context.Context) bool {
+	pruner, ok := e.config.Store.(store.Pruner)
+	if !ok {
+		return false
+	}
+	before := func(keep time.Duration) (t time.Time) {
+		if keep > 0 {
+			t = time.Now().Add(-keep)
+		}
+		return t
+	}
+	n, err := pruner.Prune(ctx, e.config.App.ID, before(e.config.KeepAnswers), before(e.config.KeepRefunds))
+	if err != nil && ctx.Err() == nil {
+		e.log.WarnContext(ctx, "old records could not be removed", "error", err)
+	}
+	return err == nil && n > 0
+}

@@ -1,0 +1,13 @@
+package engine
+
+import "time"
+
+const (
+	// storeTime is what the ledger may take of a request in all.
+	storeTime = 10 * time.Second
+	// rarest is the longest pause between two questions about one refund.
+	rarest = time.Hour
+	// keepNotifyID is how long a finished notification is remembered. Alipay
+	// repeats for about 25 hours (opendocs, "asynchronous notices").
+	keepNotifyID = 48 * time.Hour
+)

@@ -1,0 +1,95 @@
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+	"time"
+
+	"github.com/alirefund/alirefund/store"
+)
+
+// work takes one refund as far as it goes now.
+func (e *Engine) work(ctx context.Context, r store.Refund) {
+	ctx, cancel := e.detach(ctx)
+	defer cancel()
+	claim := rand.Text()
+	now := time.Now()
+	_, known := e.productOf(r)
+	switch {
+	case !known && r.State == store.Pending:
+		r, _ = e.refuseUnknown(ctx, r, claim)
+	case r.Orphaned(now):
+		// Recorded, and never sent: whoever asked for it was told nothing, or to
+		// repeat it. To send it now, unasked, could surprise them.
+		r, _ = e.settle(ctx, r, claim, store.Settlement{
+			Source: store.ByAnswer, Finding: store.NotSent, Message: "recorded, and never sent",
+		})
+	case r.State == store.Pending && r.Attempts > 0 && !now.Before(r.AskAt):
+		r = e.pursue(ctx, r, claim)
+	}
+	complete := e.conclude(ctx, r, claim, true).complete
+	if r.State != store.Pending && complete || r.Attention != "" || e.overdue(r, now) == "" {
+		return
+	}
+	if now, err := e.ledger.Get(ctx, r.ID); err == nil {
+		r = now // with what its hook said
+	}
+	if reason := e.overdue(r, now); reason != "" {
+		// Without a claim, which would take the delivery from a hook that hangs.
+		r, _ = e.settle(ctx, r, "", store.Settlement{Attention: reason})
+		e.conclude(ctx, r, "", true)
+	}
+}
+
+// pursue asks about an unresolved refund, and sends it again if that is proven
+// safe.
+func (e *Engine) pursue(ctx context.Context, r store.Refund, claim string) store.Refund {
+	asked, mayRepeat := e.ask(ctx, r, claim)
+	if asked.State != store.Pending || !mayRepeat {
+		return asked
+	}
+	token, err := e.token(ctx, asked)
+	if err != nil {
+		return asked // ask has said so
+	}
+	sent, err := e.send(ctx, asked, token, claim)
+	if err != nil {
+		e.log.WarnContext(ctx, "an unresolved refund could not be sent again", "refund", r.ID, "error", err)
+		return asked
+	}
+	if sent.State == store.Pending {
+		sent, _ = e.ask(ctx, sent, claim)
+	}
+	return sent
+}
+
+// overdue says why a refund wants a person, if it has waited for long: since it
+// was opened, or since its event became due.
+func (e *Engine) overdue(r store.Refund, now time.Time) string {
+	since := r.SettledAt
+	if r.State == store.Pending {
+		since = r.CreatedAt
+	}
+	for _, entry := range r.History {
+		if entry.What == "reopened" && r.State == store.Pending || entry.What == "redeliver" {
+			since = entry.At
+		}
+	}
+	if now.Sub(since) <= e.config.AttentionAfter {
+		return ""
+	}
+	if r.State == store.Pending {
+		return "unresolved for " + e.config.AttentionAfter.String() + "; the asking goes on"
+	}
+	due := r.Due()
+	if len(due) == 0 {
+		return ""
+	}
+	why := "its hook has not returned"
+	for _, d := range r.Deliveries {
+		if d.Event == due[0] && d.Error != "" {
+			why = d.Error
+		}
+	}
+	return string(due[0]) + " could not be delivered for " + e.config.AttentionAfter.String() + ": " + why
+}
