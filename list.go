@@ -49,56 +49,18 @@ func (m *Module) listRefunds(c *gin.Context) {
 func listFilter(query url.Values) (store.Filter, error) {
 	f := store.Filter{Limit: maxPage}
 	wrong := &ValidationError{}
-	refuse := func(name, rule, english, chinese string) {
-		wrong.Fields = append(wrong.Fields, FieldError{Pointer: "/" + name, Rule: rule, Detail: Text{En: name + " " + english, Zh: name + chinese}})
+	refuse := func(name, rule string, text Text) {
+		wrong.Fields = append(wrong.Fields, FieldError{Pointer: "/" + name, Rule: rule, Detail: Text{En: name + " " + text.En, Zh: name + text.Zh}})
 	}
 	for name, values := range query {
-		value := values[0]
-		var err error
+		i := slices.IndexFunc(listParams[:], func(p listParam) bool { return p.name == name })
 		switch {
 		case len(values) > 1:
-			refuse(name, "repeated", "is given twice", "重复出现")
-		case name == "out_trade_no":
-			f.OutTradeNo = value
-		case name == "trade_no":
-			f.TradeNo = value
-		case name == "auth_no":
-			f.AuthNo = value
-		case name == "out_request_no":
-			f.OutRequestNo = value
-		case name == "operation_id":
-			f.OperationID = value
-		case name == "kind":
-			if f.Kind = store.Kind(value); f.Kind != store.Trade && f.Kind != store.Coupon {
-				refuse(name, "oneof", "must be trade or coupon", "必须是trade或coupon")
-			}
-		case name == "state":
-			f.State = store.State(value)
-			if !slices.Contains([]store.State{store.Pending, store.Succeeded, store.Failed}, f.State) {
-				refuse(name, "oneof", "must be pending, succeeded or failed", "必须是pending、succeeded或failed")
-			}
-		case name == "undelivered":
-			if f.Undelivered, err = strconv.ParseBool(value); err != nil {
-				refuse(name, "boolean", "must be true or false", "必须是true或false")
-			}
-		case name == "from":
-			if f.From, err = parseTime(value); err != nil {
-				refuse(name, "datetime", "must be a time such as 2026-11-22T10:00:00+08:00", "必须是时间，例如2026-11-22T10:00:00+08:00")
-			}
-		case name == "until":
-			if f.Until, err = parseTime(value); err != nil {
-				refuse(name, "datetime", "must be a time such as 2026-11-22T10:00:00+08:00", "必须是时间，例如2026-11-22T10:00:00+08:00")
-			}
-		case name == "limit":
-			if f.Limit, err = strconv.Atoi(value); err != nil || f.Limit < 1 || f.Limit > maxPage {
-				refuse(name, "max", "must be between 1 and 100", "必须在1到100之间")
-			}
-		case name == "cursor":
-			if f.After, err = decodeCursor(value); err != nil {
-				refuse(name, "cursor", "must be the next of an earlier page", "必须是上一页返回的next")
-			}
-		default:
-			refuse(name, "unknown", "is not known; known are out_trade_no, trade_no, auth_no, out_request_no, operation_id, kind, state, undelivered, from, until, limit, cursor", "是未知参数")
+			refuse(name, "repeated", Text{En: "is given twice", Zh: "重复出现"})
+		case i < 0:
+			refuse(name, "unknown", Text{En: "is not known; known are " + listNames, Zh: "是未知参数；可用参数：" + listNames})
+		case !listParams[i].set(&f, values[0]):
+			refuse(name, listParams[i].rule, listParams[i].wants)
 		}
 	}
 	if len(wrong.Fields) > 0 {
@@ -107,6 +69,71 @@ func listFilter(query url.Values) (store.Filter, error) {
 	}
 	return f, nil
 }
+
+// listParam is one parameter of GET /refunds.
+type listParam struct {
+	name string
+	// set takes the value, or returns false: then rule is broken, which wants says
+	// in words that follow the name.
+	set   func(f *store.Filter, value string) bool
+	rule  string
+	wants Text
+}
+
+var listParams = [...]listParam{
+	textParam("out_trade_no", func(f *store.Filter) *string { return &f.OutTradeNo }),
+	textParam("trade_no", func(f *store.Filter) *string { return &f.TradeNo }),
+	textParam("auth_no", func(f *store.Filter) *string { return &f.AuthNo }),
+	textParam("out_request_no", func(f *store.Filter) *string { return &f.OutRequestNo }),
+	textParam("operation_id", func(f *store.Filter) *string { return &f.OperationID }),
+	{"kind", func(f *store.Filter, value string) bool {
+		f.Kind = store.Kind(value)
+		return f.Kind == store.Trade || f.Kind == store.Coupon
+	}, "oneof", Text{En: "must be trade or coupon", Zh: "必须是trade或coupon"}},
+	{"state", func(f *store.Filter, value string) bool {
+		f.State = store.State(value)
+		return slices.Contains([]store.State{store.Pending, store.Succeeded, store.Failed}, f.State)
+	}, "oneof", Text{En: "must be pending, succeeded or failed", Zh: "必须是pending、succeeded或failed"}},
+	{"undelivered", func(f *store.Filter, value string) (ok bool) {
+		f.Undelivered, ok = parsed(strconv.ParseBool(value))
+		return ok
+	}, "boolean", Text{En: "must be true or false", Zh: "必须是true或false"}},
+	timeParam("from", func(f *store.Filter) *time.Time { return &f.From }),
+	timeParam("until", func(f *store.Filter) *time.Time { return &f.Until }),
+	{"limit", func(f *store.Filter, value string) (ok bool) {
+		f.Limit, ok = parsed(strconv.Atoi(value))
+		return ok && f.Limit >= 1 && f.Limit <= maxPage
+	}, "max", Text{En: "must be between 1 and 100", Zh: "必须在1到100之间"}},
+	{"cursor", func(f *store.Filter, value string) (ok bool) {
+		f.After, ok = parsed(decodeCursor(value))
+		return ok
+	}, "cursor", Text{En: "must be the next of an earlier page", Zh: "必须是上一页返回的next"}},
+}
+
+// listNames lists them for whoever wrote another.
+var listNames = func() string {
+	var names []string
+	for _, p := range listParams {
+		names = append(names, p.name)
+	}
+	return strings.Join(names, ", ")
+}()
+
+func textParam(name string, field func(*store.Filter) *string) listParam {
+	return listParam{name: name, set: func(f *store.Filter, value string) bool {
+		*field(f) = value
+		return true
+	}}
+}
+
+func timeParam(name string, field func(*store.Filter) *time.Time) listParam {
+	return listParam{name, func(f *store.Filter, value string) (ok bool) {
+		*field(f), ok = parsed(parseTime(value))
+		return ok
+	}, "datetime", Text{En: "must be a time such as 2026-11-22T10:00:00+08:00", Zh: "必须是时间，例如2026-11-22T10:00:00+08:00"}}
+}
+
+func parsed[T any](value T, err error) (T, bool) { return value, err == nil }
 
 // parseTime reads a time of a query, in which a + that nobody escaped is a blank.
 func parseTime(text string) (time.Time, error) {

@@ -227,7 +227,7 @@ func TestExpiryIsLogged(t *testing.T) {
 		}
 		time.Sleep(time.Until(ends.Add(-29 * 24 * time.Hour)))
 		s.restart()
-		if got := log.of("ends soon"); len(got) != 2 || !strings.Contains(got[0], "of=\"the application\"") || !strings.Contains(got[1], "of=Alipay") || !strings.Contains(got[1], "days=29") {
+		if got := log.of("ends soon"); len(got) != 2 || !strings.Contains(got[0], "certificate=\"the application\"") || !strings.Contains(got[1], "certificate=Alipay") || !strings.Contains(got[1], "days=29") {
 			t.Errorf("at New: %v", got)
 		}
 		stop := s.run()

@@ -79,7 +79,11 @@ func (e *Engine) deliverOne(ctx context.Context, r store.Refund, event store.Eve
 	if err != nil {
 		e.log.ErrorContext(ctx, "a delivery could not be recorded; the hook may run again", "refund", r.ID, "event", event, "error", err)
 	}
-	return hookErr == nil && err == nil
+	if hookErr != nil || err != nil {
+		return false
+	}
+	e.log.InfoContext(ctx, "an event is delivered", "refund", r.ID, "event", event)
+	return true
 }
 
 // lasts tells whether a lease, which may have been taken a while ago, is long
@@ -99,8 +103,12 @@ func (e *Engine) deliverTx(ctx context.Context, r store.Refund) bool {
 	})
 	if err != nil {
 		e.log.ErrorContext(ctx, "a transactional hook failed, or its commit; its event will be delivered again", "refund", r.ID, "error", err)
+		return false
 	}
-	return done && err == nil
+	if done {
+		e.log.InfoContext(ctx, "an event is delivered", "refund", r.ID, "event", store.RefundSucceeded)
+	}
+	return done
 }
 
 func (e *Engine) call(ctx context.Context, event store.Event, r store.Refund) error {

@@ -23,9 +23,9 @@ func (e *Engine) warnOfExpiry(ctx context.Context) {
 		switch {
 		case c.ends.IsZero() || left > expiryNotice:
 		case left > 0:
-			e.log.WarnContext(ctx, "a certificate ends soon", "of", c.whose, "ends", c.ends, "days", int(left/(24*time.Hour)), "then", c.then, "todo", c.todo)
+			e.log.WarnContext(ctx, "a certificate ends soon", "certificate", c.whose, "expires_at", c.ends, "days", int(left/(24*time.Hour)), "then", c.then, "todo", c.todo)
 		default:
-			e.log.ErrorContext(ctx, "a certificate has ended", "of", c.whose, "ended", c.ends, "so", c.then, "todo", c.todo)
+			e.log.ErrorContext(ctx, "a certificate has ended", "certificate", c.whose, "expires_at", c.ends, "then", c.then, "todo", c.todo)
 		}
 	}
 }

@@ -74,7 +74,7 @@ func (e *Engine) fundNotice(ctx context.Context, n *notify.Notification, w fundW
 			return storeFailed(err)
 		}
 		if err == nil && len(taken.Differs(r)) > 0 {
-			e.log.WarnContext(ctx, "a notice names a request number that belongs to another red packet", "refund", taken.ID, "notify_id", n.ID)
+			e.log.WarnContext(ctx, "a notice names a request number that belongs to another order", "refund", taken.ID, "notify_id", n.ID)
 			if n.Message() != "" {
 				return other(ctx) // what its order_id names is not documented: perhaps that very refund
 			}

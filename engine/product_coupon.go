@@ -72,7 +72,9 @@ func (e *Engine) CouponRefund(ctx context.Context, request CouponRefundRequest) 
 // biz_content.
 func (e *Engine) packet(request CouponRefundRequest) (store.Refund, any, error) {
 	if request.Product == FundTransRefund {
-		return transferPacket(request)
+		return transferPacket(request.NotifyURL, gateway.FundTransRefund{
+			OrderID: request.AuthNo, OutRequestNo: request.OutRequestNo, RefundAmount: request.Amount, Remark: request.Remark,
+		})
 	}
 	notifyURL, err := chooseNotifyURL(e.config.App, request.NotifyURL)
 	return store.Refund{NotifyURL: notifyURL}, gateway.CouponRefund{

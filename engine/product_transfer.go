@@ -14,19 +14,16 @@ import (
 // The return of a red packet of the newer product, which has an order_id:
 // alipay.fund.trans.refund.
 
-// transferPacket returns what this product adds to the record, and its
-// biz_content.
-func transferPacket(request CouponRefundRequest) (store.Refund, any, error) {
+// transferPacket returns what this product adds to the record, and the biz_content.
+func transferPacket(notifyURL string, content gateway.FundTransRefund) (store.Refund, any, error) {
 	var err error
-	if request.NotifyURL != "" {
+	if notifyURL != "" {
 		err = invalid("/notify_url", "unknown", Text{
-			En: "notify_url is no parameter of " + string(FundTransRefund) + ", which is notified to the application's gateway",
-			Zh: string(FundTransRefund) + "没有notify_url参数，其结果通知到应用网关",
+			En: "notify_url is no parameter of " + gateway.MethodFundTransRefund + ", which is notified to the application's gateway",
+			Zh: gateway.MethodFundTransRefund + "没有notify_url参数，其结果通知到应用网关",
 		})
 	}
-	return store.Refund{Method: gateway.MethodFundTransRefund}, gateway.FundTransRefund{
-		OrderID: request.AuthNo, OutRequestNo: request.OutRequestNo, RefundAmount: request.Amount, Remark: request.Remark,
-	}, err
+	return store.Refund{Method: gateway.MethodFundTransRefund}, content, err
 }
 
 func (e *Engine) transferProduct() product {
