@@ -51,7 +51,7 @@ fuzz: ## every fuzz target (FUZZ='^Fuzz'), FUZZTIME=30s each
 	  done; done
 
 chaos: ## everything at random, by a fresh seed, which it prints (SEED=0)
-	go test -count=1 -v -run '^TestChaos$$' . -chaos.seed=$(SEED)
+	go test -count=1 -v -run '^TestChaos$$' ./internal/systest/chaos -chaos.seed=$(SEED)
 
 alipaysdk: $(SDK)/node_modules/.package-lock.json ## install Alipay's own SDK for make conformance (needs Node and npm)
 

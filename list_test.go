@@ -12,57 +12,41 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/alirefund/alirefund/alipaytest"
+	"github.com/alirefund/alirefund/internal/shoptest"
 	"github.com/alirefund/alirefund/store"
 )
-
-func (s *shop) list(query string) reply {
-	s.t.Helper()
-	return s.do(http.MethodGet, "/alipay/refunds?"+query, "")
-}
-
-// listed returns the request numbers of a page.
-func (r reply) listed() string {
-	var numbers []string
-	refunds, _ := r.body["refunds"].([]any)
-	for _, item := range refunds {
-		refund, _ := item.(map[string]any)
-		number, _ := refund["out_request_no"].(string)
-		numbers = append(numbers, number)
-	}
-	return strings.Join(numbers, " ")
-}
 
 func TestListRefunds(t *testing.T) { synctest.Test(t, inListRefunds) }
 
 func inListRefunds(t *testing.T) {
-	s := newShop(t)
-	trade := s.trade()
-	s.alipay.AddTrade(alipaytest.Trade{OutTradeNo: "other"})
-	packet := s.alipay.AddRedPacket(alipaytest.RedPacket{})
-	if r := s.list(""); r.status != 200 || r.text != `{"refunds":[]}` {
-		t.Errorf("nothing is there: %d %s", r.status, r.text)
+	s := shoptest.NewShop(t)
+	trade := s.Trade()
+	s.Alipay.AddTrade(alipaytest.Trade{OutTradeNo: "other"})
+	packet := s.Alipay.AddRedPacket(alipaytest.RedPacket{})
+	if r := s.List(""); r.Status != 200 || r.Text != `{"refunds":[]}` {
+		t.Errorf("nothing is there: %d %s", r.Status, r.Text)
 	}
 	start := time.Now()
-	s.expect(s.refund(partly), 200, "succeeded")
+	s.Expect(s.Refund(shoptest.Partly), 200, "succeeded")
 	time.Sleep(time.Minute)
-	s.alipay.Inject(alipaytest.Fault{Kind: alipaytest.Refusal, SubCode: "ACQ.TRADE_NOT_ALLOW_REFUND"})
-	s.refund(`{"out_trade_no":"6823789339978248","refund_amount":"1","out_request_no":"R2"}`)
+	s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.Refusal, SubCode: "ACQ.TRADE_NOT_ALLOW_REFUND"})
+	s.Refund(`{"out_trade_no":"6823789339978248","refund_amount":"1","out_request_no":"R2"}`)
 	time.Sleep(time.Minute)
-	s.alipay.Inject(alipaytest.Fault{Kind: alipaytest.LostRequest})
-	s.expect(s.refund(`{"out_trade_no":"other","refund_amount":"1","out_request_no":"R3"}`), 202, "pending")
+	s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.LostRequest})
+	s.Expect(s.Refund(`{"out_trade_no":"other","refund_amount":"1","out_request_no":"R3"}`), 202, "pending")
 	time.Sleep(time.Minute)
-	s.fail[store.RefundSucceeded] = errHost
-	coupon := s.coupon(fmt.Sprintf(`{"auth_no":%q,"out_request_no":"C1","amount":1,"remark":"r"}`, packet.AuthNo))
-	s.expect(coupon, 200, "succeeded")
+	s.Fail[store.RefundSucceeded] = shoptest.ErrHost
+	coupon := s.Coupon(fmt.Sprintf(`{"auth_no":%q,"out_request_no":"C1","amount":1,"remark":"r"}`, packet.AuthNo))
+	s.Expect(coupon, 200, "succeeded")
 
 	at := func(d time.Duration) string { return url.QueryEscape(start.Add(d).Format(time.RFC3339)) }
 	for query, want := range map[string]string{
-		"":                          "R1 R2 R3 C1",
-		"out_trade_no=" + order:     "R1 R2",
-		"trade_no=" + trade.TradeNo: "R1",
-		"auth_no=" + packet.AuthNo:  "C1",
-		"out_request_no=R2":         "R2",
-		"operation_id=" + coupon.str("operation_id"): "C1",
+		"":                               "R1 R2 R3 C1",
+		"out_trade_no=" + shoptest.Order: "R1 R2",
+		"trade_no=" + trade.TradeNo:      "R1",
+		"auth_no=" + packet.AuthNo:       "C1",
+		"out_request_no=R2":              "R2",
+		"operation_id=" + coupon.Str("operation_id"): "C1",
 		"kind=trade":               "R1 R2 R3",
 		"kind=coupon":              "C1",
 		"state=pending":            "R3",
@@ -78,20 +62,20 @@ func inListRefunds(t *testing.T) {
 		"state=failed&kind=coupon":                      "",
 		"out_trade_no=nobody":                           "",
 	} {
-		if r := s.list(query); r.status != 200 || r.listed() != want {
-			t.Errorf("%s: %d %q, want %q", query, r.status, r.listed(), want)
+		if r := s.List(query); r.Status != 200 || r.Listed() != want {
+			t.Errorf("%s: %d %q, want %q", query, r.Status, r.Listed(), want)
 		}
 	}
-	if r := s.list("out_request_no=C1"); !strings.Contains(r.text, `"delivered":false`) || strings.Contains(r.text, `"alipay"`) {
-		t.Errorf("a page's refund: %s", r.text)
+	if r := s.List("out_request_no=C1"); !strings.Contains(r.Text, `"delivered":false`) || strings.Contains(r.Text, `"alipay"`) {
+		t.Errorf("a page's refund: %s", r.Text)
 	}
 
 	// Page by page.
 	var pages []string
 	for query, next := "limit=3", ""; ; {
-		r := s.list(query)
-		pages = append(pages, r.listed())
-		if next = r.str("next"); next == "" {
+		r := s.List(query)
+		pages = append(pages, r.Listed())
+		if next = r.Str("next"); next == "" {
 			break
 		}
 		query = "limit=3&cursor=" + url.QueryEscape(next)
@@ -103,7 +87,7 @@ func inListRefunds(t *testing.T) {
 
 // Whatever is wrong with a query is named, all of it.
 func TestListRefusesBadQueries(t *testing.T) {
-	s := newShop(t)
+	s := shoptest.NewShop(t)
 	for query, want := range map[string]string{
 		"kind=order":                     "/kind",
 		"state=unresolved":               "/state",
@@ -119,30 +103,63 @@ func TestListRefusesBadQueries(t *testing.T) {
 		"state=failed&state=pending":     "/state",
 		"kind=order&state=&limit=-1&x=1": "/kind /limit /state /x",
 	} {
-		r := s.list(query)
-		if r.status != 422 || r.str("code") != "invalid_fields" || r.pointers() != want {
-			t.Errorf("%s: %d %q, want %q", query, r.status, r.pointers(), want)
+		r := s.List(query)
+		if r.Status != 422 || r.Str("code") != "invalid_fields" || r.Pointers() != want {
+			t.Errorf("%s: %d %q, want %q", query, r.Status, r.Pointers(), want)
 		}
 	}
-	if r := s.do(http.MethodGet, "/alipay/refunds?kind=order", "", "Accept-Language", "zh-CN"); !strings.Contains(r.text, "必须是trade或coupon") {
-		t.Errorf("in Chinese: %s", r.text)
+	if r := s.Do(http.MethodGet, "/alipay/refunds?kind=order", "", "Accept-Language", "zh-CN"); !strings.Contains(r.Text, "必须是trade或coupon") {
+		t.Errorf("in Chinese: %s", r.Text)
 	}
 }
 
 // The list is behind the guard, and another application's refunds are not in it.
 func TestListIsGuarded(t *testing.T) {
-	s := newShop(t)
-	s.trade()
-	s.expect(s.refund(partly), 200, "succeeded")
-	s.config.App.ID = "2021999999999999"
-	s.restart()
-	if r := s.list(""); r.status != 200 || r.listed() != "" {
-		t.Errorf("another application sees %d %s", r.status, r.text)
+	s := shoptest.NewShop(t)
+	s.Trade()
+	s.Expect(s.Refund(shoptest.Partly), 200, "succeeded")
+	s.Config.App.ID = "2021999999999999"
+	s.Restart()
+	if r := s.List(""); r.Status != 200 || r.Listed() != "" {
+		t.Errorf("another application sees %d %s", r.Status, r.Text)
 	}
 	closed := gin.New()
-	s.module.MountRefunds(closed, func(c *gin.Context) { c.AbortWithStatus(http.StatusUnauthorized) })
-	s.router = closed
-	if r := s.do(http.MethodGet, "/refunds", ""); r.status != http.StatusUnauthorized || r.text != "" {
-		t.Errorf("behind a guard that refuses: %d %s", r.status, r.text)
+	s.Module.MountRefunds(closed, func(c *gin.Context) { c.AbortWithStatus(http.StatusUnauthorized) })
+	s.Router = closed
+	if r := s.Do(http.MethodGet, "/refunds", ""); r.Status != http.StatusUnauthorized || r.Text != "" {
+		t.Errorf("behind a guard that refuses: %d %s", r.Status, r.Text)
 	}
+}
+
+// A page's pending refund is not delivered, whatever is due of it; and pages meet
+// without a gap, however close together their refunds were made.
+func TestPagesOfRefundsCloseTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := shoptest.NewShop(t)
+		for i := range 4 {
+			r := store.Refund{
+				Kind: store.Trade, App: s.Config.App.ID, OutTradeNo: "T", OutRequestNo: fmt.Sprint("R", i), Amount: 1,
+				Origin: store.FromRequest, State: store.Pending,
+			}.Identify()
+			if _, _, err := s.Config.Store.Open(t.Context(), r, store.Limit{}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Microsecond)
+		}
+		var pages []string
+		for query, next := "limit=1", ""; len(pages) < 9; {
+			r := s.List(query)
+			if strings.Contains(r.Text, `"delivered":true`) {
+				t.Errorf("a pending refund is delivered: %s", r.Text)
+			}
+			pages = append(pages, r.Listed())
+			if next = r.Str("next"); next == "" {
+				break
+			}
+			query = "limit=1&cursor=" + url.QueryEscape(next)
+		}
+		if got := strings.Join(pages, "/"); got != "R0/R1/R2/R3/" {
+			t.Errorf("pages %q", got)
+		}
+	})
 }

@@ -2,11 +2,17 @@ package engine_test
 
 import (
 	"errors"
+	"fmt"
+	"net/url"
+	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/alirefund/alirefund/alipaytest"
 	"github.com/alirefund/alirefund/engine"
 	"github.com/alirefund/alirefund/gateway"
+	"github.com/alirefund/alirefund/internal/shoptest"
 	"github.com/alirefund/alirefund/store"
 )
 
@@ -42,4 +48,171 @@ func TestProductOfARequest(t *testing.T) {
 	if !errors.As(err, &wrong) || len(wrong.Fields) != 1 || wrong.Fields[0].Pointer != "/product" || wrong.Fields[0].Rule != "oneof" {
 		t.Errorf("another product gives %v", err)
 	}
+}
+
+// A red packet that Alipay cannot be asked about is a person's business.
+func TestStuckRedPacketIsTold(t *testing.T) {
+	for _, c := range []struct {
+		number string
+		fault  []alipaytest.Fault
+	}{
+		{"C1", []alipaytest.Fault{{Kind: alipaytest.LostRequest}}},
+		{"the-payment", nil}, // UNIQUE_VIOLATION
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := shoptest.NewShop(t)
+			p := s.Alipay.AddRedPacket(alipaytest.RedPacket{OutRequestNo: "the-payment"})
+			s.Alipay.Inject(c.fault...)
+			body := fmt.Sprintf(`{"auth_no":%q,"out_request_no":%q,"amount":1,"remark":"r"}`, p.AuthNo, c.number)
+			r := s.Coupon(body)
+			s.Expect(r, 202, "pending")
+			s.ExpectTold("")
+			time.Sleep(time.Minute)
+			g := s.Get(r.Str("id"))
+			if !strings.Contains(g.Str("attention"), "out_order_no") || g.Str("sub_code") == "ILLEGAL_ARGUMENT" {
+				t.Errorf("record: %s", g.Text)
+			}
+			s.ExpectTold("refund_unresolved")
+			s.Expect(s.Coupon(body), 202, "pending")
+			s.ExpectTold("refund_unresolved")
+		})
+	}
+}
+
+// A red packet is asked about with what numbers there are, though no page of
+// Alipay's documents that pair.
+func TestRedPacketIsAskedWithWhatThereIs(t *testing.T) {
+	s := shoptest.NewShop(t)
+	s.Voice(func(method string, params url.Values) string {
+		switch biz := params.Get("biz_content"); {
+		case method == gateway.MethodCouponRefund:
+			return shoptest.Lost
+		case biz == `{"auth_no":"A","out_request_no":"C1"}`:
+			return `{"code":"10000","auth_no":"A","out_request_no":"C1","operation_type":"REFUND","status":"SUCCESS","amount":"1.00"}`
+		}
+		return `{"code":"40004","sub_code":"ILLEGAL_ARGUMENT"}`
+	})
+	s.Expect(s.Coupon(`{"auth_no":"A","out_request_no":"C1","amount":"1.00","remark":"r"}`), 200, "succeeded")
+}
+
+// A red packet's refund that is in progress names its operation and its order: it
+// is asked about by either.
+func TestRedPacketInProgressIsAskedByWhatItNames(t *testing.T) {
+	for _, pair := range []string{`{"auth_no":"A","operation_id":"7"}`, `{"out_order_no":"O","out_request_no":"C1"}`} {
+		s := shoptest.NewShop(t)
+		s.Voice(func(method string, params url.Values) string {
+			switch biz := params.Get("biz_content"); {
+			case method == gateway.MethodCouponRefund:
+				return `{"code":"10000","auth_no":"A","out_order_no":"O","out_request_no":"C1","operation_id":"7","amount":"1.00","status":"INIT"}`
+			case biz == pair:
+				return `{"code":"10000","auth_no":"A","out_request_no":"C1","operation_id":"7","operation_type":"REFUND","status":"SUCCESS","amount":"1.00"}`
+			}
+			return `{"code":"40004","sub_code":"ILLEGAL_ARGUMENT"}`
+		})
+		s.Expect(s.Coupon(`{"auth_no":"A","out_request_no":"C1","amount":"1.00","remark":"r"}`), 200, "succeeded")
+	}
+}
+
+// A red packet's refund that was refused after a send which nobody answered for is
+// not sent again, though nothing is found of it.
+func TestRefusedRedPacketIsNotSentAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := shoptest.NewShop(t)
+		p := s.Alipay.AddRedPacket(alipaytest.RedPacket{})
+		body := fmt.Sprintf(`{"auth_no":%q,"out_order_no":%q,"out_request_no":"C1","amount":"1.00","remark":"r"}`, p.AuthNo, p.OutOrderNo)
+		s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.LostRequest})
+		s.Expect(s.Coupon(body), 202, "pending")
+		s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.Refusal, SubCode: "MONEY_NOT_ENOUGH"})
+		for range 3 {
+			time.Sleep(time.Minute)
+			s.Expect(s.Coupon(body), 202, "pending")
+		}
+		if n := s.Calls(gateway.MethodCouponRefund); n != 2 {
+			t.Errorf("sent %d times", n)
+		}
+	})
+}
+
+// What a red packet's answer names is learnt, and what its notice names.
+func TestRedPacketsNumbersAreLearnt(t *testing.T) {
+	s := shoptest.NewShop(t)
+	p := s.Alipay.AddRedPacket(alipaytest.RedPacket{})
+	body := `{"auth_no":"` + p.AuthNo + `","out_request_no":%q,"amount":"1.00","remark":"r"}`
+	answered := s.Coupon(fmt.Sprintf(body, "C1"))
+	s.Expect(answered, 200, "succeeded")
+	s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.LostAnswer})
+	noticed := s.Coupon(fmt.Sprintf(body, "C2"))
+	s.Expect(noticed, 202, "pending")
+	for _, r := range []shoptest.Reply{answered, noticed} {
+		if r.Status != 200 {
+			s.Alipay.Deliver(t.Context())
+		}
+		if record := s.Get(r.Str("id")); record.Str("out_order_no") != p.OutOrderNo || record.Str("operation_id") == "" {
+			t.Errorf("record: %s", record.Text)
+		}
+	}
+}
+
+// Red packets that Alipay cannot be asked about with certainty: the caller's
+// out_order_no is wrong, or he gave none and the pair that is left is documented
+// nowhere. That nothing is found then fails nothing.
+func TestRedPacketThatIsNotFound(t *testing.T) {
+	notFound := alipaytest.Fault{Kind: alipaytest.Refusal, SubCode: "AUTH_OPERATION_NOT_EXIST", Method: gateway.MethodCouponQuery}
+	for name, c := range map[string]struct {
+		outOrderNo string
+		faults     []alipaytest.Fault
+	}{
+		"wrong out_order_no": {outOrderNo: `"out_order_no":"typo",`},
+		"undocumented pair":  {faults: []alipaytest.Fault{notFound, notFound, notFound, notFound}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := shoptest.NewShop(t)
+				p := s.Alipay.AddRedPacket(alipaytest.RedPacket{})
+				body := fmt.Sprintf(`{"auth_no":%q,%s"out_request_no":"C1","amount":"100.00","remark":"r"}`, p.AuthNo, c.outOrderNo)
+				s.Alipay.Inject(c.faults...)
+				s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.LostAnswer})
+				s.Expect(s.Coupon(body), 202, "pending")
+				s.ExpectMoved("C1=100.00")
+				s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.Refusal, SubCode: "MONEY_NOT_ENOUGH"})
+				for range 2 {
+					time.Sleep(time.Minute)
+					r := s.Coupon(body)
+					s.Expect(r, 202, "pending")
+					if r.Str("attention") == "" {
+						t.Errorf("nobody's attention is asked for: %s", r.Text)
+					}
+				}
+				s.ExpectTold("refund_unresolved")
+				s.Alipay.Deliver(t.Context())
+				s.ExpectTold("refund_unresolved refund_succeeded")
+			})
+		})
+	}
+}
+
+// An unresolved red packet without out_order_no cannot be asked about by any
+// documented pair: it stays unresolved until its notice comes.
+func TestRedPacketThatOnlyTheNoticeSettles(t *testing.T) {
+	s := shoptest.NewShop(t)
+	p := s.Alipay.AddRedPacket(alipaytest.RedPacket{})
+	body := `{"auth_no":"` + p.AuthNo + `","out_request_no":"C1","amount":"1.00","remark":"r"`
+	s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.LostAnswer})
+	s.Expect(s.Coupon(body+`}`), 202, "pending")
+	s.Expect(s.Coupon(body+`}`), 202, "pending")
+	s.ExpectTold("")
+	// A repeat that names it can be asked about, and is the same refund.
+	r := s.Coupon(body + `,"out_order_no":"` + p.OutOrderNo + `"}`)
+	s.Expect(r, 200, "succeeded")
+	if r.Body["repeated"] != true || s.Calls(gateway.MethodCouponRefund) != 1 {
+		t.Errorf("answer: %s", r.Text)
+	}
+	s.ExpectTold("refund_succeeded")
+
+	s.Config.Store = store.NewMemory() // what was sent is forgotten: UNIQUE_VIOLATION
+	s.Restart()
+	s.Expect(s.Coupon(body+`}`), 202, "pending")
+	s.Alipay.Deliver(t.Context())
+	s.ExpectTold("refund_succeeded refund_succeeded")
+	s.ExpectMoved("C1=1.00")
 }

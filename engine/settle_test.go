@@ -1,0 +1,114 @@
+package engine_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/alirefund/alirefund/alipaytest"
+	"github.com/alirefund/alirefund/gateway"
+	"github.com/alirefund/alirefund/internal/shoptest"
+)
+
+// What an answer said is written again if that fails once: no question is wanted.
+func TestFailingRecordOfAnAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := shoptest.NewShop(t)
+		s.Trade()
+		s.Config.Store = &shoptest.Flaky{Store: s.Config.Store, Only: "Settle", At: 1}
+		s.Restart()
+		s.Expect(s.Refund(shoptest.Partly), 200, "succeeded")
+		if n := s.Calls(gateway.MethodRefundQuery); n != 0 {
+			t.Errorf("Alipay was asked %d times", n)
+		}
+		s.ExpectTold("refund_succeeded")
+	})
+}
+
+// Rule: while an earlier send is unanswered no refusal fails the refund, because
+// it may be that send's doing.
+func TestARefusalThatAnEarlierSendMayHaveCaused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := shoptest.NewShop(t)
+		s.Trade()
+		full := `{"out_trade_no":"6823789339978248","refund_amount":"88.88"}`
+		s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.LostRequest})
+		s.Expect(s.Refund(full), 202, "pending")
+		time.Sleep(time.Minute)
+		// The second send is refused while the first is still unanswered.
+		s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.Refusal, SubCode: "ACQ.TRADE_STATUS_ERROR"})
+		r := s.Refund(full)
+		s.Expect(r, 202, "pending")
+		s.ExpectTold("")
+		time.Sleep(5 * time.Second)
+		s.Expect(s.Refund(full), 202, "pending") // not found, but too soon after a send
+		time.Sleep(time.Minute)
+		again := s.Refund(full)
+		if again.Status != 422 || again.Str("code") != "alipay_refused" || again.Str("sub_code") != "ACQ.TRADE_STATUS_ERROR" {
+			t.Fatalf("after a not-found: %d %s", again.Status, again.Text)
+		}
+		s.ExpectTold("refund_failed")
+		s.ExpectMoved("")
+	})
+}
+
+func TestDefiniteRefusals(t *testing.T) {
+	for _, c := range []struct {
+		sub       string
+		retryable bool
+	}{
+		{"ACQ.TRADE_NOT_EXIST", false},
+		{"ACQ.TRADE_HAS_FINISHED", false},
+		{"ACQ.SELLER_BALANCE_NOT_ENOUGH", true},
+		{"AQC.REFUND_CHARGE_ERROR", true},
+	} {
+		t.Run(c.sub, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := shoptest.NewShop(t)
+				s.Trade()
+				s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.Refusal, SubCode: c.sub})
+				r := s.Refund(shoptest.Partly)
+				if r.Status != 422 || r.Str("code") != "alipay_refused" || r.Str("sub_code") != c.sub || r.Str("id") == "" || r.Str("out_request_no") != "R1" {
+					t.Fatalf("%d %s", r.Status, r.Text)
+				}
+				s.ExpectTold("refund_failed")
+				again := s.Refund(shoptest.Partly)
+				if c.retryable {
+					s.Expect(again, 200, "succeeded")
+					s.ExpectTold("refund_failed refund_succeeded")
+				} else if again.Status != 422 || again.Str("sub_code") != c.sub || s.Calls(gateway.MethodTradeRefund) != 1 {
+					t.Errorf("the repeat of a final refusal: %d %s", again.Status, again.Text)
+				}
+			})
+		})
+	}
+}
+
+func TestUnknownRefusalIsUnresolved(t *testing.T) {
+	s := shoptest.NewShop(t)
+	s.Trade()
+	s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.Refusal, SubCode: "ACQ.SOMETHING_NEW"})
+	r := s.Refund(shoptest.Partly)
+	s.Expect(r, 202, "pending")
+	s.ExpectTold("")
+}
+
+// Why a person should look is not replaced by how long it takes.
+func TestAttentionKeepsItsReason(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := shoptest.NewShop(t)
+		s.Trade()
+		stop := s.Run()
+		defer stop()
+		s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.WrongSignature})
+		s.Always(alipaytest.LostAnswer, gateway.MethodRefundQuery)
+		r := s.Refund(shoptest.Partly)
+		s.Expect(r, 202, "pending")
+		reason := s.Ledger(r.Str("id")).Attention
+		time.Sleep(50 * time.Hour)
+		if now := s.Ledger(r.Str("id")).Attention; reason == "" || now != reason {
+			t.Errorf("first %q, two days later %q", reason, now)
+		}
+		s.ExpectTold("refund_unresolved")
+	})
+}

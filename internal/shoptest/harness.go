@@ -1,0 +1,279 @@
+// Package shoptest is a host application for tests: a Gin router that mounts the
+// module against a fake Alipay, whose hooks note what they hear.
+package shoptest
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/alirefund/alirefund"
+	"github.com/alirefund/alirefund/alipaytest"
+	"github.com/alirefund/alirefund/gateway"
+	"github.com/alirefund/alirefund/notify"
+	"github.com/alirefund/alirefund/signer"
+	"github.com/alirefund/alirefund/store"
+)
+
+func init() { gin.SetMode(gin.TestMode) }
+
+// NotifyURL is where the tests' notices go; the fake posts them in memory.
+const NotifyURL = "http://shop.test/alipay/notify"
+
+// AppGatewayURL is where messages go.
+const AppGatewayURL = "http://shop.test/alipay/gateway"
+
+// Shop is a host application that mounts the module, against a fake Alipay.
+type Shop struct {
+	T      *testing.T
+	Alipay *alipaytest.Alipay
+	Module *alirefund.Module
+	Router *gin.Engine
+	Config alirefund.Config
+
+	Mu     sync.Mutex
+	Events []Event
+	Fail   map[store.Event]error // what a hook returns
+	Panics bool
+	Other  []string // kinds of notifications that reached OnNotification
+}
+
+type Event struct {
+	Name   store.Event
+	Refund store.Refund
+}
+
+// NewShop opens a shop. change may adjust the configuration.
+func NewShop(t *testing.T, change ...func(*alirefund.Config)) *Shop {
+	t.Helper()
+	s := &Shop{T: t, Alipay: alipaytest.New(alipaytest.Config{AppGatewayURL: AppGatewayURL}), Fail: map[store.Event]error{}}
+	sign, err := signer.FromPEM(s.Alipay.AppPrivateKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	verify, err := signer.VerifierFromPEM(s.Alipay.AlipayPublicKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Config = alirefund.Config{
+		App:        alirefund.App{ID: s.Alipay.AppID(), Signer: sign, Verifier: verify, NotifyURL: NotifyURL},
+		Store:      store.NewMemory(),
+		Gateway:    alipaytest.GatewayURL,
+		HTTPClient: s.Alipay.HTTPClient(),
+		OnRefundSucceeded: func(_ context.Context, e alirefund.RefundSucceeded) error {
+			return s.Hook(store.RefundSucceeded, e.Refund)
+		},
+		OnRefundFailed: func(_ context.Context, e alirefund.RefundFailed) error {
+			return s.Hook(store.RefundFailed, e.Refund)
+		},
+		OnRefundUnresolved: func(_ context.Context, e alirefund.RefundUnresolved) error {
+			return s.Hook(store.RefundUnresolved, e.Refund)
+		},
+		OnNotification: func(_ context.Context, n *notify.Notification) error {
+			s.Mu.Lock()
+			defer s.Mu.Unlock()
+			s.Other = append(s.Other, string(n.Kind))
+			return nil
+		},
+		Logger: slog.New(slog.DiscardHandler),
+	}
+	if OverV3(t) {
+		s.Config.Protocol = gateway.V3
+	}
+	for _, f := range change {
+		f(&s.Config)
+	}
+	s.Restart()
+	return s
+}
+
+// Restart makes a new module over the same store, as a restarted process would.
+func (s *Shop) Restart() {
+	s.T.Helper()
+	var err error
+	if s.Module, err = alirefund.New(s.Config); err != nil {
+		s.T.Fatal(err)
+	}
+	s.Router = gin.New()
+	s.Module.MountRefunds(s.Router.Group("/alipay"), func(c *gin.Context) { alirefund.SetActor(c, "staff") })
+	s.Module.MountNotify(s.Router.Group("/alipay"))
+	s.Alipay.HandleNotices(s.Router)
+}
+
+func (s *Shop) Hook(name store.Event, r store.Refund) error {
+	s.Mu.Lock()
+	defer s.Mu.Unlock()
+	if s.Panics {
+		panic("the host's bug")
+	}
+	if err := s.Fail[name]; err != nil {
+		return err
+	}
+	s.Events = append(s.Events, Event{name, r})
+	return nil
+}
+
+// Told returns the names of the events that hooks have taken, in order.
+func (s *Shop) Told() string {
+	s.Mu.Lock()
+	defer s.Mu.Unlock()
+	names := make([]string, len(s.Events))
+	for i, e := range s.Events {
+		names[i] = string(e.Name)
+	}
+	return strings.Join(names, " ")
+}
+
+func (s *Shop) Last() store.Refund {
+	s.Mu.Lock()
+	defer s.Mu.Unlock()
+	if len(s.Events) == 0 {
+		s.T.Fatal("no event")
+	}
+	return s.Events[len(s.Events)-1].Refund
+}
+
+// Reply is an answer of the module's routes.
+type Reply struct {
+	Status int
+	Header http.Header
+	Text   string
+	Body   map[string]any
+}
+
+func (r Reply) Str(name string) string {
+	text, _ := r.Body[name].(string)
+	return text
+}
+
+// Pointers returns the pointers of a problem's errors.
+func (r Reply) Pointers() string {
+	var pointers []string
+	list, _ := r.Body["errors"].([]any)
+	for _, e := range list {
+		field, _ := e.(map[string]any)
+		pointer, _ := field["pointer"].(string)
+		pointers = append(pointers, pointer)
+	}
+	return strings.Join(pointers, " ")
+}
+
+func (s *Shop) Do(method, path, body string, header ...string) Reply {
+	s.T.Helper()
+	request := httptest.NewRequestWithContext(s.T.Context(), method, path, strings.NewReader(body))
+	if method == http.MethodPost {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		request.Header.Set(header[i], header[i+1])
+	}
+	return Serve(s.T, s.Router, request)
+}
+
+func Serve(t *testing.T, h http.Handler, request *http.Request) Reply {
+	t.Helper()
+	recorder := httptest.NewRecorder()
+	h.ServeHTTP(recorder, request)
+	text, err := io.ReadAll(recorder.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := Reply{Status: recorder.Code, Header: recorder.Header(), Text: string(text)}
+	if strings.Contains(r.Header.Get("Content-Type"), "json") {
+		if err := json.Unmarshal(text, &r.Body); err != nil {
+			t.Fatalf("the answer is not JSON: %v: %s", err, text)
+		}
+	}
+	return r
+}
+
+func (s *Shop) Refund(body string) Reply {
+	s.T.Helper()
+	return s.Do(http.MethodPost, "/alipay/refunds", body)
+}
+
+func (s *Shop) Coupon(body string) Reply {
+	s.T.Helper()
+	return s.Do(http.MethodPost, "/alipay/coupon-refunds", body)
+}
+
+func (s *Shop) Get(id string) Reply {
+	s.T.Helper()
+	return s.Do(http.MethodGet, "/alipay/refunds/"+id, "")
+}
+
+// Notice posts a notification's body.
+func (s *Shop) Notice(form string) Reply {
+	s.T.Helper()
+	request := httptest.NewRequestWithContext(s.T.Context(), http.MethodPost, "/alipay/notify", strings.NewReader(form))
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
+	return Serve(s.T, s.Router, request)
+}
+
+// Moved returns the money that really moved: number=amount, in order.
+func (s *Shop) Moved() string {
+	var list []string
+	for _, m := range s.Alipay.Movements() {
+		list = append(list, m.OutRequestNo+"="+m.Amount.String())
+	}
+	return strings.Join(list, " ")
+}
+
+// Calls returns how often a method was called.
+func (s *Shop) Calls(method string) int {
+	n := 0
+	for _, c := range s.Alipay.Calls() {
+		if c.Method == method {
+			n++
+		}
+	}
+	return n
+}
+
+func (s *Shop) Expect(r Reply, status int, state string) {
+	s.T.Helper()
+	if r.Status != status || r.Str("state") != state {
+		s.T.Fatalf("answered %d %q, want %d %q: %s", r.Status, r.Str("state"), status, state, r.Text)
+	}
+}
+
+func (s *Shop) ExpectTold(want string) {
+	s.T.Helper()
+	if got := s.Told(); got != want {
+		s.T.Fatalf("the host was told %q, want %q", got, want)
+	}
+}
+
+func (s *Shop) ExpectMoved(want string) {
+	s.T.Helper()
+	if got := s.Moved(); got != want {
+		s.T.Fatalf("money moved %q, want %q", got, want)
+	}
+}
+
+var ErrHost = errors.New("the host's database is down")
+
+// NewKey returns a signer over a key of its own.
+func NewKey(tb testing.TB) *signer.Signer {
+	tb.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	s, err := signer.New(key)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return s
+}

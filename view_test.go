@@ -1,0 +1,86 @@
+package alirefund_test
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/alirefund/alirefund"
+	"github.com/alirefund/alirefund/alipaytest"
+	"github.com/alirefund/alirefund/gateway"
+	"github.com/alirefund/alirefund/internal/shoptest"
+)
+
+// What an operator reads at night must not lead to a second refund.
+
+// While nothing is known, no "Success" of a query stands in the answer.
+func TestPendingShowsNoSuccess(t *testing.T) {
+	for _, fault := range []alipaytest.FaultKind{alipaytest.SystemErrorBefore, alipaytest.LostRequest, alipaytest.HTTP500} {
+		s := shoptest.NewShop(t)
+		s.Trade()
+		s.Alipay.Inject(alipaytest.Fault{Kind: fault})
+		r := s.Refund(shoptest.Partly)
+		s.Expect(r, 202, "pending")
+		for _, text := range []string{r.Text, s.Get(r.Str("id")).Text} {
+			if strings.Contains(text, "Success") || strings.Contains(text, `"10000"`) {
+				t.Errorf("%s: nothing moved, and the answer says %s", fault, text)
+			}
+		}
+	}
+}
+
+// Why nothing is known is shown, in the answer and to the host.
+func TestWhyARefundIsUnresolvedIsShown(t *testing.T) {
+	var reason string
+	s := shoptest.NewShop(t, func(c *alirefund.Config) {
+		c.OnRefundUnresolved = func(_ context.Context, e alirefund.RefundUnresolved) error {
+			reason = e.Reason
+			return nil
+		}
+	})
+	s.Trade()
+	s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.HTTP500}, shoptest.NoQuery)
+	r := s.Refund(shoptest.Partly)
+	s.Expect(r, 202, "pending")
+	if heard, _ := r.Body["heard"].(map[string]any); !strings.Contains(fmt.Sprint(heard["message"]), "HTTP status 500") || r.Body["delivered"] != false {
+		t.Errorf("answer: %s", r.Text)
+	}
+	if g := s.Get(r.Str("id")); g.Header.Get("Retry-After") == "" {
+		t.Errorf("headers: %v", g.Header)
+	}
+	if r := s.Refund(shoptest.Partly); r.Body["delivered"] != false {
+		t.Errorf("answer: %s", r.Text)
+	}
+	s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.GatewayError}, alipaytest.Fault{Kind: alipaytest.GatewayError, Method: gateway.MethodRefundQuery})
+	r = s.Refund(shoptest.Numbered("R2", "1"))
+	if !strings.Contains(reason, "isv.invalid-app-id") || r.Str("attention") != reason || r.Body["delivered"] != false {
+		t.Errorf("reason %q: %s", reason, r.Text)
+	}
+}
+
+// Alipay's node is answered as it came.
+func TestNodeIsVerbatim(t *testing.T) {
+	s := shoptest.NewShop(t)
+	node := `{"code":"10000","fund_change":"Y","out_trade_no":"6823789339978248","store_name":"A & B <x>"}`
+	s.Voice(func(string, url.Values) string { return node })
+	r := s.Refund(shoptest.Partly)
+	if g := s.Get(r.Str("id")); !strings.Contains(r.Text, node) || !strings.Contains(g.Text, node) {
+		t.Errorf("%s\n%s", r.Text, g.Text)
+	}
+}
+
+// A node that is not UTF-8 leaves the routes as UTF-8.
+func TestNodeInAnotherCharset(t *testing.T) {
+	s := shoptest.NewShop(t)
+	s.Voice(func(string, url.Values) string {
+		return "{\"code\":\"10000\",\"fund_change\":\"Y\",\"out_trade_no\":\"6823789339978248\",\"store_name\":\"\xb2\xe2\"}"
+	})
+	r := s.Refund(shoptest.Partly)
+	s.Expect(r, 200, "succeeded")
+	if g := s.Get(r.Str("id")); !utf8.ValidString(r.Text) || !utf8.ValidString(g.Text) || g.Status != 200 {
+		t.Errorf("%q\n%q", r.Text, g.Text)
+	}
+}
