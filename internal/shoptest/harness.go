@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -21,6 +22,7 @@ import (
 	"github.com/alirefund/alirefund"
 	"github.com/alirefund/alirefund/alipaytest"
 	"github.com/alirefund/alirefund/gateway"
+	"github.com/alirefund/alirefund/money"
 	"github.com/alirefund/alirefund/notify"
 	"github.com/alirefund/alirefund/signer"
 	"github.com/alirefund/alirefund/store"
@@ -277,3 +279,96 @@ func NewKey(tb testing.TB) *signer.Signer {
 	}
 	return s
 }
+
+func StoreFilter(s *Shop) store.Filter { return store.Filter{App: s.Config.App.ID} }
+
+func Must[T any](value T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return value
+}
+
+// Unresolved leaves a refund that nobody can find out about.
+func (s *Shop) Unresolved(fault alipaytest.FaultKind) store.Refund {
+	s.T.Helper()
+	s.Trade()
+	s.Alipay.Inject(alipaytest.Fault{Kind: fault})
+	s.Always(alipaytest.LostAnswer, gateway.MethodRefundQuery)
+	r := s.Refund(Partly)
+	s.Expect(r, 202, "pending")
+	return s.Ledger(r.Str("id"))
+}
+
+// Run starts Module.Run and returns what stops it and waits for it.
+func (s *Shop) Run() (stop func()) {
+	ctx, cancel := context.WithCancel(s.T.Context())
+	ended := make(chan struct{})
+	module := s.Module
+	go func() { defer close(ended); module.Run(ctx) }()
+	return func() {
+		cancel()
+		<-ended
+	}
+}
+
+// CallsOf returns the calls of a method, in order.
+func (s *Shop) CallsOf(method string) []alipaytest.Call {
+	return slices.DeleteFunc(s.Alipay.Calls(), func(c alipaytest.Call) bool { return c.Method != method })
+}
+
+// Always makes a fault befall every call of a method.
+func (s *Shop) Always(kind alipaytest.FaultKind, method string) {
+	s.Alipay.InjectRandomly(1, 1, alipaytest.Fault{Kind: kind, Method: method})
+}
+
+// HookFails makes the hook of an event fail, or with nil no longer.
+func (s *Shop) HookFails(event store.Event, err error) {
+	s.Mu.Lock()
+	defer s.Mu.Unlock()
+	s.Fail[event] = err
+}
+
+func (s *Shop) Ledger(id string) store.Refund {
+	s.T.Helper()
+	r, err := s.Config.Store.Get(s.T.Context(), id)
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	return r
+}
+
+func (s *Shop) List(query string) Reply {
+	s.T.Helper()
+	return s.Do(http.MethodGet, "/alipay/refunds?"+query, "")
+}
+
+// Listed returns the request numbers of a page.
+func (r Reply) Listed() string {
+	var numbers []string
+	refunds, _ := r.Body["refunds"].([]any)
+	for _, item := range refunds {
+		refund, _ := item.(map[string]any)
+		number, _ := refund["out_request_no"].(string)
+		numbers = append(numbers, number)
+	}
+	return strings.Join(numbers, " ")
+}
+
+const (
+	Order  = "6823789339978248"
+	Partly = `{"out_trade_no":"6823789339978248","refund_amount":"8.88","out_request_no":"R1"}`
+)
+
+// Trade adds the order of 88.88 that most tests refund.
+func (s *Shop) Trade() alipaytest.Trade {
+	return s.Alipay.AddTrade(alipaytest.Trade{OutTradeNo: Order, Total: 88_88, NotifyURL: NotifyURL})
+}
+
+func Total(amount money.Amount) func(*alirefund.Config) {
+	return func(c *alirefund.Config) {
+		c.OrderTotal = func(context.Context, alirefund.Order) (money.Amount, bool, error) { return amount, true, nil }
+	}
+}
+
+var ErrStoreDown = errors.New("connection to the database lost")

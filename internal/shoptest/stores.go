@@ -9,6 +9,11 @@ import (
 	"github.com/alirefund/alirefund/store"
 )
 
+// Payment is the body of a payment's notice, the same one at every call.
+func (s *Shop) Payment() string {
+	return s.Alipay.SignedNotice(RefundNotice(map[string]string{"refund_fee": "0.00", "gmt_refund": "-"}))
+}
+
 // Whole lives of one refund, with something going wrong at every place in turn.
 
 // Flaky is a store whose at-th call fails, and with it all that follow within

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -84,4 +85,21 @@ func (s *Shop) Host() *Host {
 	h := &Host{Answer: func(c *gin.Context) { c.String(http.StatusOK, "success") }}
 	s.Router.POST("/pay/notify", s.Module.Notifications(), h.Handle)
 	return h
+}
+
+// Notes returns what the history of a refund says of banks.
+func (s *Shop) Notes(id string) string {
+	s.T.Helper()
+	r, err := s.Config.Store.Get(s.T.Context(), id)
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	var notes []string
+	for _, e := range r.History {
+		if e.What == "deposit_back" {
+			detail, _, _ := strings.Cut(e.Detail, "; bank")
+			notes = append(notes, detail)
+		}
+	}
+	return strings.Join(notes, ", ")
 }

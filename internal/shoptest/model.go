@@ -1,8 +1,0 @@
-package shoptest
-
-func Must[T any](value T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return value
-}
