@@ -36,7 +36,7 @@ func (e *Engine) ask(ctx context.Context, r store.Refund, claim string) (_ store
 		}
 		if a.verdict.Outcome != gateway.Unresolved {
 			// Unless somebody else has sent it meanwhile.
-			return r, a.verdict.Outcome == gateway.NotFound && a.late && !r.Refused && r.Attempts == last
+			return r, a.verdict.Outcome == gateway.NotFound && a.late && !r.AwaitsConfirmation() && r.Attempts == last
 		}
 	}
 	return r, false

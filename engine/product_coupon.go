@@ -126,7 +126,7 @@ func couponAsked(a *asked) {
 		a.verdict, a.settlement.Finding = gateway.Verdict{}, store.Unknown
 	}
 	switch {
-	case a.verdict.Outcome == gateway.NotFound && a.refund.Refused:
+	case a.verdict.Outcome == gateway.NotFound && a.refund.AwaitsConfirmation():
 		a.settlement.Attention = "a red packet's refund was refused while an earlier send was unanswered; only a person can tell which is true"
 	case a.verdict.Outcome == gateway.Unresolved && guess:
 		a.settlement.Code, a.settlement.SubCode, a.settlement.Message = "", "", "" // about the question, not about the refund

@@ -107,7 +107,7 @@ func (e *Engine) advance(ctx context.Context, r store.Refund, token, claim strin
 		r = asked
 	}
 	r, err := e.send(ctx, r, token, claim)
-	if r.State == store.Pending && len(r.Unanswered) > 0 {
+	if r.State == store.Pending && r.HasUnanswered() {
 		err = nil // nothing was sent now, but earlier: it is unresolved
 	}
 	if err == nil && r.State == store.Pending {

@@ -36,7 +36,7 @@ func (res Result) err(inProgress bool) error {
 	switch {
 	case res.Refund.State == store.Succeeded:
 		return nil
-	case res.Refund.State == store.Failed && res.Refund.NotSent:
+	case res.Refund.NothingSent():
 		return nothingSent("Alipay", errors.New(res.Refund.Message))
 	case res.Refund.State == store.Failed:
 		return &RefusedError{Refund: res.Refund}

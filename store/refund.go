@@ -10,15 +10,6 @@ import (
 	"github.com/alirefund/alirefund/money"
 )
 
-// Kind is which of Alipay's two refunds it is.
-type Kind string
-
-// The kinds of a refund.
-const (
-	Trade  Kind = "trade"  // alipay.trade.refund
-	Coupon Kind = "coupon" // a red packet: alipay.fund.coupon.order.refund, or what Refund.Method says
-)
-
 // State is how far a refund has come. Pending is not failed: money may have
 // moved, and nobody here knows yet.
 type State string
@@ -211,24 +202,19 @@ func (r Refund) Clone() Refund {
 }
 
 // Order names the order by the number that its totals are kept under: its
-// out_trade_no, or the red packet's auth_no.
-func (r Refund) Order() string {
-	if r.Kind == Coupon {
-		return r.AuthNo
-	}
-	return r.OutTradeNo
-}
+// out_trade_no, or the auth_no of a red packet or a pre-authorisation.
+func (r Refund) Order() string { return r.Kind.order(r.OutTradeNo, r.AuthNo) }
 
-// Identify sets ID and OrderID. A trade refund is (app, merchant, out_trade_no,
-// out_request_no), a red packet's is (app, merchant, out_request_no), as Alipay
-// defines their idempotency. The ids are digests of the length-prefixed bytes,
-// so that no two identities collide in any database's collation.
+// Identify sets ID and OrderID. A trade's refund is (app, merchant, out_trade_no,
+// out_request_no), any other (app, merchant, out_request_no), as Alipay defines
+// their idempotency. The ids are digests of the length-prefixed bytes, so that no
+// two identities collide in any database's collation.
 func (r Refund) Identify() Refund {
 	r.OrderID = digest("or_", string(r.Kind), r.App, r.Merchant, r.Order())
-	if r.Kind == Coupon {
-		r.ID = digest("rf_", string(r.Kind), r.App, r.Merchant, r.OutRequestNo)
+	if r.Kind.withinOrder() {
+		r.ID = digest("rf_", string(r.Kind), r.App, r.Merchant, r.Order(), r.OutRequestNo)
 	} else {
-		r.ID = digest("rf_", string(r.Kind), r.App, r.Merchant, r.OutTradeNo, r.OutRequestNo)
+		r.ID = digest("rf_", string(r.Kind), r.App, r.Merchant, r.OutRequestNo)
 	}
 	return r
 }
@@ -257,49 +243,3 @@ func digest(prefix string, parts ...string) string {
 // Counts tells whether the refund's amount is taken from its order's total:
 // pending and succeeded ones are, wherever they were learnt of.
 func (r Refund) Counts() bool { return r.State != Failed }
-
-// Due returns the events that are true of the refund and not yet delivered.
-func (r Refund) Due() []Event {
-	var due []Event
-	for _, event := range [...]Event{RefundSucceeded, RefundFailed, RefundUnresolved} {
-		if r.True(event) && !r.delivery(event).Done {
-			due = append(due, event)
-		}
-	}
-	return due
-}
-
-// True tells whether the event is what the host should believe now.
-func (r Refund) True(event Event) bool {
-	switch event {
-	case RefundSucceeded:
-		return r.State == Succeeded
-	case RefundFailed:
-		return r.State == Failed && !r.NotSent
-	case RefundUnresolved:
-		return r.Attention != ""
-	}
-	return false
-}
-
-// WasDelivered tells whether the host has heard of the event.
-func (r Refund) WasDelivered(event Event) bool { return r.delivery(event).Done }
-
-func (r Refund) delivery(event Event) Delivery {
-	for _, d := range r.Deliveries {
-		if d.Event == event {
-			return d
-		}
-	}
-	return Delivery{Event: event}
-}
-
-func (r *Refund) setDelivery(d Delivery) {
-	for i := range r.Deliveries {
-		if r.Deliveries[i].Event == d.Event {
-			r.Deliveries[i] = d
-			return
-		}
-	}
-	r.Deliveries = append(r.Deliveries, d)
-}

@@ -87,46 +87,15 @@ func (r *Refund) apply(s Settlement, now time.Time) (changed bool) {
 	before := r.State
 	r.UpdatedAt = now
 	r.learn(s)
-	if s.Source == ByQuery {
-		r.Asks++
-	}
-	if s.Source == ByAnswer && s.Token != "" && s.Token == r.Lease.Token {
-		r.Lease = Lease{}
-		r.SentAt = now // it may have been written only just now
-	}
-	last := s.Attempt == r.Attempts
-	if s.Source == ByAnswer && (s.Ended || s.Finding == Refusal) {
-		r.Answered = true
-		r.Doubtful = r.Doubtful || s.Finding == Unknown
-	}
-	if s.Source == ByAnswer && (s.Ended || s.Finding == Refusal || s.Finding == NotSent) {
-		r.Unanswered = slices.DeleteFunc(r.Unanswered, func(n int) bool { return n == s.Attempt })
-	}
-	switch {
-	case s.Finding == Success && (r.State == Pending || s.Source != ByPerson && (r.State == Failed || r.Source == ByPerson)):
-		r.settle(Succeeded, s, now)
-	case s.Source == ByPerson && s.Finding == Refusal && r.State == Pending:
-		r.settle(Failed, s, now)
-	case r.State != Pending && (r.State != Succeeded || r.Source != ByPerson):
-		// A settled refund is only corrected by a success; what a person called
-		// one, by a signed refusal too.
-	case s.Finding == Refusal && last && !s.Check && !r.Doubtful && len(r.Unanswered) == 0:
-		r.settle(Failed, s, now)
-		r.Retryable = s.Retryable
-	case s.Finding == Refusal && last && r.State == Pending:
-		r.Refused, r.RefusedRetryable = true, s.Retryable
-		r.words(s)
-	case s.Finding == NotFound && r.Refused && last && !r.Lease.Held(now) &&
-		(s.Conclusive || !r.Doubtful && len(r.Unanswered) == 0):
-		code, subCode, message := r.Code, r.SubCode, r.Message // the refusal's, which it confirms
-		r.settle(Failed, s, now)
-		r.Retryable = r.RefusedRetryable
-		r.Code, r.SubCode, r.Message = code, subCode, message
-	case s.Finding == NotSent && s.Source == ByAnswer && !r.Answered && len(r.Unanswered) == 0 && r.State == Pending:
-		r.settle(Failed, s, now)
-		r.Retryable, r.NotSent = true, true
-	case s.Finding != NotFound && r.State == Pending:
-		r.words(s)
+	switch s.Source {
+	case ByAnswer:
+		r.applyAnswer(s, now)
+	case ByQuery:
+		r.applyQuery(s, now)
+	case ByNotice:
+		r.applyNotice(s, now)
+	case ByPerson:
+		r.applyPerson(s, now)
 	}
 	if s.Attention != "" && (r.State == Pending || s.Source == "" && len(r.Due()) > 0) {
 		r.Attention = s.Attention
@@ -140,6 +109,92 @@ func (r *Refund) apply(s Settlement, now time.Time) (changed bool) {
 	}
 	r.plan(now)
 	return r.State != before
+}
+
+// applyAnswer: a send was answered, or was not. Only the answer to the last send
+// fails the refund, and only if no earlier send may be why Alipay refuses.
+func (r *Refund) applyAnswer(s Settlement, now time.Time) {
+	r.endSend(s, now)
+	refused := s.Finding == Refusal && s.Attempt == r.Attempts
+	certain := refused && !s.Check && !r.mayHaveMoved()
+	switch {
+	case s.Finding == Success:
+		r.succeed(s, now)
+	case certain && (r.State == Pending || r.State == Succeeded && r.Source == ByPerson): // a person's word yields to Alipay's
+		r.settle(Failed, s, now)
+		r.Retryable = s.Retryable
+	case r.State != Pending:
+	case refused:
+		r.Refused, r.RefusedRetryable = true, s.Retryable
+		r.words(s)
+	case s.Finding == NotSent && r.nothingLeft():
+		r.settle(Failed, s, now)
+		r.Retryable, r.NotSent = true, true
+	default:
+		r.words(s)
+	}
+}
+
+// endSend ends the lease of the send that was answered, and notes whether its
+// answer says that it moved nothing more.
+func (r *Refund) endSend(s Settlement, now time.Time) {
+	if s.Token != "" && s.Token == r.Lease.Token {
+		r.Lease = Lease{}
+		r.SentAt = now // it may have been written only just now
+	}
+	if s.Ended || s.Finding == Refusal {
+		r.Answered = true
+		r.Doubtful = r.Doubtful || s.Finding == Unknown
+	}
+	if s.Ended || s.Finding == Refusal || s.Finding == NotSent {
+		r.Unanswered = slices.DeleteFunc(r.Unanswered, func(n int) bool { return n == s.Attempt })
+	}
+}
+
+// applyQuery: Alipay was asked. Finding nothing fails nothing by itself; it
+// confirms a refusal, if it was asked late enough to have found the refund.
+func (r *Refund) applyQuery(s Settlement, now time.Time) {
+	r.Asks++
+	switch {
+	case s.Finding == Success:
+		r.succeed(s, now)
+	case r.State != Pending:
+	case s.Finding != NotFound:
+		r.words(s)
+	case r.AwaitsConfirmation() && s.Attempt == r.Attempts && !r.Lease.Held(now) && (s.Conclusive || !r.mayHaveMoved()):
+		code, subCode, message := r.Code, r.SubCode, r.Message // the refusal's, which it confirms
+		r.settle(Failed, s, now)
+		r.Retryable = r.RefusedRetryable
+		r.Code, r.SubCode, r.Message = code, subCode, message
+	}
+}
+
+// applyNotice: a signed notification told of the refund.
+func (r *Refund) applyNotice(s Settlement, now time.Time) {
+	switch {
+	case s.Finding == Success:
+		r.succeed(s, now)
+	case r.State == Pending:
+		r.words(s)
+	}
+}
+
+// applyPerson: somebody decided about a pending refund.
+func (r *Refund) applyPerson(s Settlement, now time.Time) {
+	switch {
+	case r.State != Pending:
+	case s.Finding == Success:
+		r.settle(Succeeded, s, now)
+	case s.Finding == Refusal:
+		r.settle(Failed, s, now)
+	}
+}
+
+// succeed: Alipay's signed word that the money moved overrides all but itself.
+func (r *Refund) succeed(s Settlement, now time.Time) {
+	if r.State != Succeeded || r.Source == ByPerson {
+		r.settle(Succeeded, s, now)
+	}
 }
 
 // note enters what came by a message, unless it stands there already.
@@ -171,7 +226,7 @@ func (r *Refund) settle(state State, s Settlement, now time.Time) {
 // words remembers what Alipay said last. A refusal that waits for its
 // confirmation is not overwritten by the questions that follow it.
 func (r *Refund) words(s Settlement) {
-	if r.State == Pending && r.Refused && s.Finding != Refusal {
+	if r.AwaitsConfirmation() && s.Finding != Refusal {
 		return
 	}
 	if s.Code != "" || s.SubCode != "" || s.Message != "" {
@@ -198,7 +253,7 @@ func (r *Refund) learn(s Settlement) {
 	}
 	// What settled or refused it says most; a later query's node does not
 	// replace that.
-	settled := r.State == Succeeded || r.Refused && s.Finding == NotFound
+	settled := r.State == Succeeded || r.AwaitsConfirmation() && s.Finding == NotFound
 	if s.Answer != "" && (r.Answer == "" || !settled) {
 		r.Answer = s.Answer
 	}

@@ -112,16 +112,10 @@ func (r *Refund) plan(now time.Time) {
 	r.Next = next
 }
 
-// Unsent tells whether the refund is pending and nothing was sent of it since it
-// was opened, or opened again.
-func (r Refund) Unsent() bool {
-	return r.State == Pending && len(r.Unanswered) == 0 && !r.Answered
-}
-
 // Orphaned tells whether the refund waits for a first send of its present life
 // that nobody will make any more.
 func (r Refund) Orphaned(now time.Time) bool {
-	return r.Unsent() && !r.Lease.Held(now) && !now.Before(r.UpdatedAt.Add(orphaned))
+	return r.Stage(now) == StageRecorded && !now.Before(r.UpdatedAt.Add(orphaned))
 }
 
 // Backoff is the pause before the try of that number: first, doubled with each,

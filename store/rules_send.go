@@ -43,10 +43,6 @@ func (r *Refund) Reopen(asked Refund, now time.Time) {
 	r.plan(now)
 }
 
-// CanReopen tells whether the refund failed in a way that lets the same number
-// be sent again.
-func (r Refund) CanReopen() bool { return r.State == Failed && r.Retryable }
-
 // Differs names what differs in content between a recorded refund and one that
 // is asked for under the same identity; nothing if they are the same refund.
 // What one of them does not know does not differ.

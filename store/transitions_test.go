@@ -1,4 +1,4 @@
-package alirefund_test
+package store_test
 
 import (
 	"flag"
@@ -15,7 +15,7 @@ var update = flag.Bool("update", false, "write docs/transitions.md anew")
 
 // The page docs/transitions.md says what the rules do.
 func TestTransitionsPage(t *testing.T) {
-	const name = "docs/transitions.md"
+	const name = "../docs/transitions.md"
 	page := transitionsPage(t)
 	if *update {
 		if err := os.WriteFile(name, []byte(page), 0o644); err != nil {
@@ -27,7 +27,7 @@ func TestTransitionsPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	if string(found) != page {
-		t.Errorf("%s is stale: go test . -run TestTransitionsPage -update", name)
+		t.Errorf("%s is stale: go test ./store -run TestTransitionsPage -update", name)
 	}
 }
 
@@ -91,83 +91,49 @@ var (
 	other     = request("the same number with other content", askedFor(2))
 )
 
-// stages are the states that a refund is told apart in, how it comes to be in
-// one, and what can happen to it there.
+// stages are how a refund comes to be in each stage, and what can happen to it there.
 var stages = []struct {
-	name  string
-	means string
+	stage store.Stage
 	path  []happening
 	next  []happening
 }{
-	{"recorded", "reserved; nothing was sent yet", nil, []happening{sent, orphaned, notice, again, other}},
+	{store.StageRecorded, nil, []happening{sent, orphaned, notice, again, other}},
 	{
-		"being sent", "the send is recorded; its answer is awaited",
+		store.StageSending,
 		[]happening{sent},
 		[]happening{success, mendable, final, check, unclear, noAnswer, notSent, died, notice, personYes, personNo, again, other},
 	},
 	{
-		"unresolved", "a send was not answered: its money may have moved, or may still",
+		store.StageUnanswered,
 		[]happening{sent, noAnswer},
 		[]happening{found, tooEarly, notFound, noMatch, success, sent, notice, personYes, personNo, again, other},
 	},
 	{
-		"being sent again", "as *being sent*, while an earlier send is unanswered",
+		store.StageSendingAgain,
 		[]happening{sent, noAnswer, sent},
 		[]happening{success, mendable, final, check, unclear, noAnswer, notSent, died, notice},
 	},
 	{
-		"refused, to be confirmed", "the only send was refused in words that may mean that it is done already",
+		store.StageRefusedOnce,
 		[]happening{sent, check},
 		[]happening{found, tooEarly, noMatch, notice, again},
 	},
 	{
-		"refused, perhaps", "the last send was refused; an earlier one may be why",
+		store.StageRefusedPerhaps,
 		[]happening{sent, noAnswer, sent, mendable},
 		[]happening{found, tooEarly, notFound, noMatch, notice, again},
 	},
 	{
-		"answered, unclear", "every send was answered, none by yes or no",
+		store.StageUnclear,
 		[]happening{sent, unclear},
 		[]happening{found, tooEarly, notFound, noMatch, notice, again},
 	},
-	{"succeeded", "a signed word of Alipay's says so", []happening{sent, success}, []happening{final, notFound, notice, personNo, again, other}},
-	{"succeeded, says a person", "not Alipay yet", []happening{sent, noAnswer, personYes}, []happening{success, final, notFound, notice, again}},
-	{"failed, may be sent again", "refused, and nothing moved; the same number may be used", []happening{sent, mendable}, []happening{success, notice, again, other}},
-	{"failed", "refused for good, and nothing moved", []happening{sent, final}, []happening{success, notice, again, other}},
-	{"failed, says a person", "not Alipay yet", []happening{sent, noAnswer, personNo}, []happening{success, notice, again}},
-	{"not sent", "failed, for nothing was ever sent; no event", []happening{sent, notSent}, []happening{notice, again, other}},
-}
-
-// stageOf tells what stage a refund is in.
-func stageOf(r store.Refund, now time.Time) string {
-	person := r.Source == store.ByPerson
-	switch {
-	case r.State == store.Succeeded && person:
-		return "succeeded, says a person"
-	case r.State == store.Succeeded:
-		return "succeeded"
-	case r.NotSent:
-		return "not sent"
-	case r.State == store.Failed && person:
-		return "failed, says a person"
-	case r.CanReopen():
-		return "failed, may be sent again"
-	case r.State == store.Failed:
-		return "failed"
-	case r.Lease.Held(now) && len(r.Unanswered) > 1:
-		return "being sent again"
-	case r.Lease.Held(now):
-		return "being sent"
-	case r.Unsent():
-		return "recorded"
-	case r.Refused && len(r.Unanswered) == 0 && !r.Doubtful:
-		return "refused, to be confirmed"
-	case r.Refused:
-		return "refused, perhaps"
-	case len(r.Unanswered) > 0:
-		return "unresolved"
-	}
-	return "answered, unclear"
+	{store.StageSucceeded, []happening{sent, success}, []happening{final, notFound, notice, personNo, again, other}},
+	{store.StageSucceededByPerson, []happening{sent, noAnswer, personYes}, []happening{success, final, notFound, notice, again}},
+	{store.StageFailedRetryable, []happening{sent, mendable}, []happening{success, notice, again, other}},
+	{store.StageFailed, []happening{sent, final}, []happening{success, notice, again, other}},
+	{store.StageFailedByPerson, []happening{sent, noAnswer, personNo}, []happening{success, notice, again}},
+	{store.StageNotSent, []happening{sent, notSent}, []happening{notice, again, other}},
 }
 
 // doesNext says what the module does about a refund after something happened.
@@ -188,7 +154,7 @@ func doesNext(before, r store.Refund, what string, now time.Time) string {
 		does = append(does, "nothing")
 	case r.State != store.Pending:
 		does = append(does, "503; the same request may be repeated")
-	case what == notFound.name && !r.Refused, what == again.name && r.Unsent():
+	case what == notFound.name && !r.AwaitsConfirmation(), what == again.name && r.Unsent():
 		does = append(does, "sends the identical request")
 	case r.Lease.Held(now):
 		does = append(does, "waits for the answer, until the lease ends")
@@ -204,30 +170,28 @@ func transitionsPage(t *testing.T) string {
 	var b strings.Builder
 	b.WriteString(transitionsHead)
 	for _, s := range stages {
-		r := reach(t, s.name, s.path)
+		r := reach(t, s.stage, s.path)
 		counts := "yes"
 		if !r.Counts() {
 			counts = "no"
 		}
-		fmt.Fprintf(&b, "| **%s** | `%s` | %s | %s |\n", s.name, r.State, s.means, counts)
+		fmt.Fprintf(&b, "| **%s** | `%s` | %s | %s |\n", s.stage, r.State, s.stage.Meaning(), counts)
 	}
 	b.WriteString(transitionsMiddle)
 	for _, s := range stages {
 		for _, h := range s.next {
-			before := reach(t, s.name, s.path)
+			before := reach(t, s.stage, s.path)
 			now := pageNow
 			if h.name == died.name {
 				now = now.Add(pageLease)
 			}
 			r := before.Clone()
 			h.do(&r, now)
-			next := stageOf(r, now)
-			if next == s.name {
-				next = "the same"
-			} else {
-				next = "**" + next + "**"
+			next := "the same"
+			if r.Stage(now) != s.stage {
+				next = "**" + r.Stage(now).String() + "**"
 			}
-			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", s.name, h.name, next, doesNext(before, r, h.name, now))
+			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", s.stage, h.name, next, doesNext(before, r, h.name, now))
 		}
 	}
 	b.WriteString(transitionsFoot)
@@ -235,19 +199,19 @@ func transitionsPage(t *testing.T) string {
 }
 
 // reach makes a refund that is in a stage.
-func reach(t *testing.T, name string, path []happening) store.Refund {
+func reach(t *testing.T, stage store.Stage, path []happening) store.Refund {
 	t.Helper()
 	r, _, _ := store.Admit(nil, askedFor(1), 0, store.Limit{}, pageNow)
 	for _, h := range path {
 		h.do(&r, pageNow)
 	}
-	if is := stageOf(r, pageNow); is != name {
-		t.Fatalf("what should be %q is %q", name, is)
+	if is := r.Stage(pageNow); is != stage {
+		t.Fatalf("what should be %q is %q", stage, is)
 	}
 	return r
 }
 
-const transitionsHead = `<!-- Written by "go test . -run TestTransitionsPage -update" from store/rules.go. Do not edit. -->
+const transitionsHead = `<!-- Written by "go test ./store -run TestTransitionsPage -update" from store/stage.go and the rules. Do not edit. -->
 
 # What becomes of a refund
 
