@@ -1,7 +1,11 @@
 package conformance
 
 import (
+	"errors"
+	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/alirefund/alirefund/store"
 	"github.com/alirefund/alirefund/store/sqlstore"
@@ -66,5 +70,33 @@ func (e engine) keepsTheContract(t *testing.T, connections int) {
 		d.SetMaxOpenConns(connections)
 		d.migrate(t)
 		return d.store(t, d.DB)
+	})
+}
+
+// A row that a newer version of the module wrote is named, and holds up no other.
+func TestDueBesideARowOfANewerVersion(t *testing.T) {
+	onEach(t, func(t *testing.T, d database) {
+		s := d.migrate(t).store(t, d.DB)
+		const app = "2021"
+		var ids []string
+		for n := range 2 {
+			r := store.Refund{Kind: store.Trade, App: app, OutTradeNo: "T", OutRequestNo: fmt.Sprint(n), Amount: 1_00, Origin: store.FromNotice, State: store.Succeeded}
+			opened, _, err := s.Open(t.Context(), r.Identify(), store.Limit{}) // undelivered, and so due at once
+			if err != nil {
+				t.Fatal(err)
+			}
+			ids = append(ids, opened.ID)
+		}
+		d.exec(t, `UPDATE {t}refunds SET doc = '{"v":99,"id":"x"}' WHERE id = '`+ids[0]+"'")
+		due, err := s.Due(t.Context(), app, time.Minute, 10)
+		if len(due) != 1 || due[0].ID != ids[1] || !errors.Is(err, store.ErrNewerDocument) || !strings.Contains(err.Error(), ids[0]) {
+			t.Errorf("%d are due, %v", len(due), err)
+		}
+		if due, err = s.Due(t.Context(), app, time.Minute, 10); len(due) != 0 || err != nil {
+			t.Errorf("then %d are due, %v: it was not put off", len(due), err)
+		}
+		if _, err := s.Get(t.Context(), ids[0]); !errors.Is(err, store.ErrNewerDocument) {
+			t.Errorf("it is read with %v", err)
+		}
 	})
 }

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"time"
 
 	"github.com/alirefund/alirefund/store"
@@ -14,10 +15,11 @@ func (s *Store) Due(ctx context.Context, app string, lease time.Duration, n int)
 	if n <= 0 {
 		return nil, ctx.Err()
 	}
+	var unread error
 	err = s.retry(ctx, "due", func() error {
-		due = nil
+		due, unread = nil, nil
 		now := now()
-		rows, err := s.rows(ctx, selectRows+"app = ? AND next_at <= ? ORDER BY next_at, id LIMIT ?", app, now.UnixMicro(), n)
+		rows, err := s.allRows(ctx, selectRows+"app = ? AND next_at <= ? ORDER BY next_at, id LIMIT ?", app, now.UnixMicro(), n)
 		if err != nil || len(rows) == 0 {
 			return err
 		}
@@ -35,7 +37,10 @@ func (s *Store) Due(ctx context.Context, app string, lease time.Duration, n int)
 				switch {
 				case err != nil:
 					return err
-				case taken == 1: // else somebody works on it
+				case taken == 0: // somebody works on it
+				case r.unread != nil:
+					unread = errors.Join(unread, r.unread)
+				default:
 					due = append(due, r.Refund)
 				}
 			}
@@ -45,7 +50,7 @@ func (s *Store) Due(ctx context.Context, app string, lease time.Duration, n int)
 	if err != nil {
 		return nil, err
 	}
-	return due, nil
+	return due, unread
 }
 
 // unlocked locks those of rows that nobody else holds a lock on, and names them.
@@ -69,7 +74,31 @@ func (s *Store) unlocked(ctx context.Context, tx *sql.Tx, rows []row) (free map[
 // List implements [store.Ledger]. A number, a time, [store.Pending] and
 // Undelivered are found by an index.
 func (s *Store) List(ctx context.Context, f store.Filter) (list []store.Refund, err error) {
-	query, args := selectRows+"app = ?", []any{f.App}
+	query, args, possible := listQuery(f)
+	if !possible {
+		return nil, ctx.Err()
+	}
+	err = s.retry(ctx, "list", func() error {
+		rows, err := s.rows(ctx, query, args...)
+		list = make([]store.Refund, len(rows))
+		for n, r := range rows {
+			list[n] = r.Refund
+			if len(rows) < remembered {
+				s.memory.keep(row{Refund: r.Clone(), version: r.version})
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return list, nil
+}
+
+// listQuery is the query for what f selects; not possible if f names what no
+// database can hold.
+func listQuery(f store.Filter) (query string, args []any, possible bool) {
+	query, args = selectRows+"app = ?", []any{f.App}
 	order := "created_at"
 	and := func(condition string, value ...any) {
 		query += " AND " + condition
@@ -85,7 +114,7 @@ func (s *Store) List(ctx context.Context, f store.Filter) (list []store.Refund, 
 		{"state", string(f.State)},
 	} {
 		if !plain(c.want) {
-			return nil, ctx.Err()
+			return "", nil, false
 		}
 		if c.want == "" {
 			continue
@@ -109,7 +138,7 @@ func (s *Store) List(ctx context.Context, f store.Filter) (list []store.Refund, 
 		and("created_at < ?", ceil(f.Until))
 	}
 	if !plain(f.After.ID) {
-		return nil, ctx.Err()
+		return "", nil, false
 	}
 	if f.After != (store.Cursor{}) {
 		at := f.After.CreatedAt.UnixMicro()
@@ -119,21 +148,7 @@ func (s *Store) List(ctx context.Context, f store.Filter) (list []store.Refund, 
 	if args = append(args, f.Limit); f.Limit <= 0 {
 		args[len(args)-1] = store.DefaultLimit
 	}
-	err = s.retry(ctx, "list", func() error {
-		rows, err := s.rows(ctx, query, args...)
-		list = make([]store.Refund, len(rows))
-		for n, r := range rows {
-			list[n] = r.Refund
-			if len(rows) < remembered {
-				s.memory.keep(row{r.Clone(), r.version})
-			}
-		}
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return list, nil
+	return query, args, true
 }
 
 // few is created_at where few rows are to be put in order: with the sign SQLite

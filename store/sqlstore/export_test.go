@@ -2,12 +2,6 @@ package sqlstore
 
 import "database/sql"
 
-// What a test without a database looks at.
-var (
-	Encode = encode
-	Decode = decode
-)
-
 // Is tells what the dialect takes an error for.
 func Is(d Dialect, err error) (transient, missing bool) {
 	t := tables{dialect: dialects[d]}

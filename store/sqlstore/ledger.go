@@ -68,7 +68,7 @@ func (s *Store) Sending(ctx context.Context, id string, p store.Permission) (att
 			}
 		}
 		if err == nil {
-			s.memory.keep(row{r, version})
+			s.memory.keep(row{Refund: r, version: version})
 		}
 		return err == nil, err
 	})
@@ -183,6 +183,9 @@ func (s *Store) decide(ctx context.Context, what, id string, do func(r *store.Re
 
 func (s *Store) read(ctx context.Context, id string) (row, error) {
 	r, err := scan(s.db.QueryRowContext(ctx, s.sql(selectRows+"id = ?"), id))
+	if err == nil {
+		err = r.unread
+	}
 	return r, notFound(err)
 }
 

@@ -1,10 +1,9 @@
 package sqlstore
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -14,56 +13,11 @@ import (
 	"github.com/alirefund/alirefund/store"
 )
 
-// document is a whole refund as JSON: also what its own JSON does not show, and
-// without what a column says better.
-type document struct {
-	store.Refund
-	OrderID          string      `json:"order_id"`
-	Request          string      `json:"request,omitempty"` // as a text, byte for byte
-	Answer           string      `json:"alipay,omitempty"`
-	Answered         bool        `json:"answered,omitempty"`
-	Doubtful         bool        `json:"doubtful,omitempty"`
-	RefusedRetryable bool        `json:"refused_retryable,omitempty"`
-	Next             struct{}    `json:"next_at,omitzero"` // a column
-	Lease            store.Lease `json:"lease,omitzero"`
-	Deliveries       []delivery  `json:"deliveries,omitempty"`
-}
-
-type delivery struct {
-	store.Delivery
-	Lease store.Lease `json:"lease,omitzero"`
-}
-
+// encode is a refund's document without what a column says better.
 func encode(r store.Refund) (string, error) {
-	d := document{
-		Refund: r, OrderID: r.OrderID, Request: string(r.Request), Answer: string(r.Answer),
-		Answered: r.Answered, Doubtful: r.Doubtful, RefusedRetryable: r.RefusedRetryable, Lease: r.Lease,
-	}
-	for _, v := range r.Deliveries {
-		d.Deliveries = append(d.Deliveries, delivery{v, v.Lease})
-	}
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(d); err != nil {
-		return "", fmt.Errorf("encode: %w", err)
-	}
-	return strings.TrimSuffix(b.String(), "\n"), nil
-}
-
-func decode(doc []byte) (store.Refund, error) {
-	var d document
-	if err := json.Unmarshal(doc, &d); err != nil {
-		return store.Refund{}, fmt.Errorf("decode: %w", err)
-	}
-	r := d.Refund
-	r.OrderID, r.Request, r.Answer = d.OrderID, store.JSON(d.Request), store.JSON(d.Answer)
-	r.Answered, r.Doubtful, r.RefusedRetryable, r.Lease = d.Answered, d.Doubtful, d.RefusedRetryable, d.Lease
-	for _, v := range d.Deliveries {
-		v.Delivery.Lease = v.Lease
-		r.Deliveries = append(r.Deliveries, v.Delivery)
-	}
-	return r, nil
+	r.Next = time.Time{}
+	doc, err := store.Encode(r)
+	return string(doc), err
 }
 
 // value is one column of a refund: a string, an int64 or nil.
@@ -116,26 +70,46 @@ func columns(r store.Refund) []value {
 type row struct {
 	store.Refund
 	version int64
+	unread  error // why the document cannot be read; then only ID and version are known
 }
 
-const selectRows = "SELECT doc, version, next_at FROM {refunds} WHERE "
+const selectRows = "SELECT id, doc, version, next_at FROM {refunds} WHERE "
 
+// scan reads one row. One whose document cannot be read comes with its id, its
+// version and unread.
 func scan(from interface{ Scan(...any) error }) (row, error) {
+	var id string
 	var doc []byte
 	var r row
 	var next sql.NullInt64
-	err := from.Scan(&doc, &r.version, &next)
-	if err != nil {
+	if err := from.Scan(&id, &doc, &r.version, &next); err != nil {
 		return row{}, err
 	}
-	if r.Refund, err = decode(doc); err == nil && next.Valid {
+	var err error
+	if r.Refund, err = store.Decode(doc); err != nil {
+		r.ID, r.unread = id, fmt.Errorf("refund %s: %w", id, err)
+	}
+	if r.Next = (time.Time{}); next.Valid {
 		r.Next = time.UnixMicro(next.Int64).UTC()
 	}
-	return r, err
+	return r, nil
 }
 
-// rows reads what a query, which begins with selectRows, selects.
+// rows reads what a query, which begins with selectRows, selects. It fails if a
+// document cannot be read.
 func (s *Store) rows(ctx context.Context, query string, args ...any) ([]row, error) {
+	rows, err := s.allRows(ctx, query, args...)
+	for _, r := range rows {
+		err = errors.Join(err, r.unread)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return rows, nil
+}
+
+// allRows is rows with those whose documents cannot be read.
+func (s *Store) allRows(ctx context.Context, query string, args ...any) ([]row, error) {
 	found, err := s.db.QueryContext(ctx, s.sql(query), args...)
 	if err != nil {
 		return nil, err

@@ -3,74 +3,13 @@ package sqlstore_test
 import (
 	"errors"
 	"fmt"
-	"reflect"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/alirefund/alirefund/store"
 	"github.com/alirefund/alirefund/store/sqlstore"
 )
 
 // The contract is run against the real databases in internal/conformance.
-
-// Whatever field a refund has, or is given one day, is kept.
-func TestEveryFieldIsKept(t *testing.T) {
-	var r store.Refund
-	n := 0
-	fill(t, reflect.ValueOf(&r).Elem(), &n)
-	r.Request, r.Answer = "{ \"z\":1e2,\"a\":\"<\\u4e2d\\/&> 文\" }", "{\"a\" :1}"
-	r.Next = time.Time{} // is kept in a column
-	doc, err := sqlstore.Encode(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := sqlstore.Decode([]byte(doc))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, field := range reflect.VisibleFields(reflect.TypeFor[store.Refund]()) {
-		got, want := reflect.ValueOf(got).Field(i).Interface(), reflect.ValueOf(r).Field(i).Interface()
-		if !reflect.DeepEqual(got, want) {
-			t.Errorf("%s is kept as %+v; want %+v: does it miss in document?", field.Name, got, want)
-		}
-	}
-}
-
-// fill puts another value into every field, however deep.
-func fill(t *testing.T, v reflect.Value, n *int) {
-	t.Helper()
-	*n++
-	switch {
-	case v.Type() == reflect.TypeFor[time.Time]():
-		v.Set(reflect.ValueOf(time.Unix(int64(*n), 1000).UTC()))
-	case v.Kind() == reflect.Struct:
-		for _, field := range v.Fields() {
-			fill(t, field, n)
-		}
-	case v.Kind() == reflect.Slice:
-		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
-		for i := range v.Len() {
-			fill(t, v.Index(i), n)
-		}
-	case v.Kind() == reflect.String:
-		v.SetString(fmt.Sprint("文 ", *n))
-	case v.Kind() == reflect.Bool:
-		v.SetBool(true)
-	case v.CanInt():
-		v.SetInt(int64(*n))
-	default:
-		t.Fatalf("a %s: say here how to fill it", v.Type())
-	}
-}
-
-func TestDecodeRefusesWhatIsNoRefund(t *testing.T) {
-	for _, doc := range []string{"", "{", "[]", `{"amount":"-1"}`} {
-		if _, err := sqlstore.Decode([]byte(doc)); err == nil {
-			t.Errorf("%q was taken for a refund", doc)
-		}
-	}
-}
 
 // state is an error as pgx and pq have it.
 type state string
