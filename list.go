@@ -88,8 +88,8 @@ var listParams = [...]listParam{
 	textParam("operation_id", func(f *store.Filter) *string { return &f.OperationID }),
 	{"kind", func(f *store.Filter, value string) bool {
 		f.Kind = store.Kind(value)
-		return f.Kind == store.Trade || f.Kind == store.Coupon
-	}, "oneof", Text{En: "must be trade or coupon", Zh: "必须是trade或coupon"}},
+		return slices.Contains(store.Kinds(), f.Kind)
+	}, "oneof", Text{En: "must be trade, coupon or unfreeze", Zh: "必须是trade、coupon或unfreeze"}},
 	{"state", func(f *store.Filter, value string) bool {
 		f.State = store.State(value)
 		return slices.Contains([]store.State{store.Pending, store.Succeeded, store.Failed}, f.State)

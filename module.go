@@ -1,6 +1,7 @@
 // Package alirefund is the one module that a Gin application mounts when it has
 // to refund through Alipay: trade refunds (alipay.trade.refund), returns of red
-// packets (alipay.fund.coupon.order.refund), and the notifications of both.
+// packets (alipay.fund.coupon.order.refund), releases of pre-authorisations
+// (alipay.fund.auth.order.unfreeze), and the notifications of all three.
 //
 // It keeps one promise: one refund, one callback. Money moves at most once per
 // request number, and the host hears of it when it is true, whichever way that
@@ -36,6 +37,7 @@
 //
 //	POST {refunds}/refunds         refund a trade
 //	POST {refunds}/coupon-refunds  return a red packet
+//	POST {refunds}/unfreezes       release a pre-authorisation
 //	GET  {refunds}/refunds         the refunds, by order, state and time
 //	GET  {refunds}/refunds/:id     what is known of a refund, asking Alipay if it is unresolved
 //	POST {notify}/notify           Alipay's notifications
@@ -76,6 +78,7 @@ type (
 
 	RefundRequest       = engine.RefundRequest
 	CouponRefundRequest = engine.CouponRefundRequest
+	UnfreezeRequest     = engine.UnfreezeRequest
 	Result              = engine.Result
 
 	RefundSucceeded  = engine.RefundSucceeded

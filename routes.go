@@ -15,6 +15,7 @@ import (
 //
 //	POST /refunds         refund a trade
 //	POST /coupon-refunds  return a red packet
+//	POST /unfreezes       release a pre-authorisation
 //	GET  /refunds         the refunds, by order, state and time
 //	GET  /refunds/:id     what is known of a refund
 //
@@ -30,6 +31,7 @@ func (m *Module) MountRefunds(r gin.IRouter, guard gin.HandlerFunc, more ...gin.
 	}
 	r.POST("/refunds", chain(m.postRefund)...)
 	r.POST("/coupon-refunds", chain(m.postCouponRefund)...)
+	r.POST("/unfreezes", chain(m.postUnfreeze)...)
 	r.GET("/refunds", chain(m.listRefunds)...)
 	r.GET("/refunds/:id", chain(m.getRefund)...)
 }
@@ -60,6 +62,14 @@ func (m *Module) postCouponRefund(c *gin.Context) {
 	m.refund(c, &request, func(ctx context.Context) (Result, error) {
 		request.Actor = actor(c)
 		return m.CouponRefund(ctx, request)
+	})
+}
+
+func (m *Module) postUnfreeze(c *gin.Context) {
+	var request UnfreezeRequest
+	m.refund(c, &request, func(ctx context.Context) (Result, error) {
+		request.Actor = actor(c)
+		return m.Unfreeze(ctx, request)
 	})
 }
 

@@ -78,7 +78,8 @@ type Alipay struct {
 	balance     *money.Amount     // what the seller can refund from; nil: enough
 	packets     map[string]*packet
 	operations  map[string]*operation // red packets' operations by out_request_no
-	nextExpiry  time.Time             // of red packets; zero: none will expire
+	preAuths    map[string]*preAuth
+	nextExpiry  time.Time // of red packets; zero: none will expire
 	faults      faults
 	late        []*request // executed after the next call
 	movements   []Movement
@@ -102,6 +103,7 @@ func New(c Config) *Alipay {
 		byTrade:    map[string]*trade{},
 		packets:    map[string]*packet{},
 		operations: map[string]*operation{},
+		preAuths:   map[string]*preAuth{},
 		nonces:     map[string]bool{},
 	}
 	if a.now == nil {

@@ -137,7 +137,11 @@ func (f Fault) matches(p place, method string) bool {
 	case f.Method != "":
 		return f.Method == method
 	}
-	return p == atNotice || method == methodRefund || method == methodCouponRefund || method == methodFundTransRefund
+	switch method {
+	case methodRefund, methodCouponRefund, methodFundTransRefund, methodUnfreeze:
+		return true
+	}
+	return p == atNotice
 }
 
 // faults are those that are planned, and those that come at random.

@@ -19,6 +19,8 @@ const (
 	methodCouponOperation = "alipay.fund.coupon.operation.query"
 	methodFundTransRefund = "alipay.fund.trans.refund"
 	methodFundTransQuery  = "alipay.fund.trans.common.query"
+	methodUnfreeze        = "alipay.fund.auth.order.unfreeze"
+	methodAuthQuery       = "alipay.fund.auth.operation.detail.query"
 )
 
 var interfaces = map[string]func(*Alipay, *request, time.Time) (node, *failure){
@@ -31,6 +33,8 @@ var interfaces = map[string]func(*Alipay, *request, time.Time) (node, *failure){
 	methodCouponOperation: (*Alipay).couponOperation,
 	methodFundTransRefund: (*Alipay).fundTransRefund,
 	methodFundTransQuery:  (*Alipay).fundTransQuery,
+	methodUnfreeze:        (*Alipay).unfreeze,
+	methodAuthQuery:       (*Alipay).authOperation,
 }
 
 // ServeHTTP is the gateway: OpenAPI version 3 at paths that begin with /v3/,

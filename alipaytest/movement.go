@@ -14,6 +14,7 @@ type MovementKind string
 const (
 	TradeRefund     MovementKind = "trade refund"
 	CouponRefund    MovementKind = "coupon refund"
+	Release         MovementKind = "release"          // of a pre-authorisation
 	AutomaticReturn MovementKind = "automatic return" // of a red packet that nobody claimed
 )
 
@@ -23,10 +24,10 @@ type Movement struct {
 	Kind         MovementKind
 	OutTradeNo   string // of a trade
 	TradeNo      string // of a trade
-	AuthNo       string // of a red packet
-	OutOrderNo   string // of a red packet
+	AuthNo       string // of a red packet or a pre-authorisation
+	OutOrderNo   string // of the same
 	OutRequestNo string // the request number that moved it; the order's if the request had none
-	OperationID  string // of a red packet
+	OperationID  string // of the same
 	Amount       money.Amount
 	TooSoon      bool // less than 3 s after the trade's refund before it, which Alipay asks not to do
 }

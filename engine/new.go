@@ -47,5 +47,6 @@ func (e *Engine) table() []product {
 		e.tradeProduct(),    // alipay.trade.refund
 		e.couponProduct(),   // alipay.fund.coupon.order.refund
 		e.transferProduct(), // alipay.fund.trans.refund
+		e.unfreezeProduct(), // alipay.fund.auth.order.unfreeze
 	}
 }

@@ -54,10 +54,12 @@ const (
 	CouponQueryCall
 	FundTransRefundCall
 	FundTransQueryCall
+	UnfreezeCall
+	AuthQueryCall
 )
 
 func (c Call) String() string {
-	return [...]string{"any", MethodTradeRefund, MethodRefundQuery, MethodCouponRefund, MethodCouponQuery, MethodFundTransRefund, MethodFundTransQuery}[c]
+	return [...]string{"any", MethodTradeRefund, MethodRefundQuery, MethodCouponRefund, MethodCouponQuery, MethodFundTransRefund, MethodFundTransQuery, MethodUnfreeze, MethodAuthQuery}[c]
 }
 
 // Transport is what came of the exchange as such.
@@ -113,8 +115,8 @@ type Row struct {
 }
 
 var (
-	refunds = []Call{TradeRefundCall, CouponRefundCall, FundTransRefundCall}
-	queries = []Call{RefundQueryCall, CouponQueryCall, FundTransQueryCall}
+	refunds = []Call{TradeRefundCall, CouponRefundCall, FundTransRefundCall, UnfreezeCall}
+	queries = []Call{RefundQueryCall, CouponQueryCall, FundTransQueryCall, AuthQueryCall}
 )
 
 // table is read from top to bottom; the first row that matches decides.
@@ -129,7 +131,7 @@ var table = []Row{
 	{Calls: refunds, Transport: SignedAnswer, Codes: []string{"10000"}, Proofs: []Proof{Moved}, Verdict: Verdict{Outcome: Succeeded}, Why: "fund_change=Y, or status SUCCESS of a red packet"},
 	{Calls: refunds, Transport: SignedAnswer, Codes: []string{"10000"}, Proofs: []Proof{Mismatch}, Verdict: Verdict{Attention: true}, Why: "an answer to another refund"},
 	{Calls: []Call{TradeRefundCall}, Transport: SignedAnswer, Codes: []string{"10000"}, Verdict: Verdict{Ended: true}, Why: "fund_change is not Y: repeated, or not refunded; only a query tells"},
-	{Calls: []Call{CouponRefundCall, FundTransRefundCall}, Transport: SignedAnswer, Codes: []string{"10000", "10003"}, Why: "in progress; only a query tells"},
+	{Calls: []Call{CouponRefundCall, FundTransRefundCall, UnfreezeCall}, Transport: SignedAnswer, Codes: []string{"10000", "10003"}, Why: "in progress; only a query tells"},
 
 	{Calls: refunds, Transport: SignedAnswer, Codes: []string{"40005"}, Verdict: Verdict{Outcome: FailedRetryable}, Why: "rate limited: not carried out"},
 	{Calls: refunds, Transport: SignedAnswer, Codes: []string{"20001", "40001", "40002", "40003", "40006"}, Verdict: Verdict{Outcome: FailedRetryable}, Why: "token, parameter, signature or permission: not carried out"},
@@ -156,11 +158,14 @@ var table = []Row{
 
 	{Calls: []Call{FundTransRefundCall, FundTransQueryCall}, Transport: SignedAnswer, Codes: []string{"40004"}, Why: "its sub_codes are not documented: none of them proves that nothing moved"},
 
+	{Calls: []Call{UnfreezeCall}, Transport: SignedAnswer, Codes: []string{"40004"}, SubCodes: []string{"ACCESS_FORBIDDEN", "HAS_NO_PRIVILEGE"}, Verdict: Verdict{Outcome: FailedRetryable, Check: true}, Why: "a permission can be granted, then the same number sent again; the code is documented for its query alone"},
+	{Calls: []Call{UnfreezeCall}, Transport: SignedAnswer, Codes: []string{"40004"}, SubCodes: []string{"ILLEGAL_ARGUMENT", "AUTH_ORDER_NOT_EXIST"}, Verdict: Verdict{Outcome: Failed, Check: true}, Why: "refused for good; the code is documented for its query alone"},
+
 	{Calls: queries, Transport: SignedAnswer, Codes: []string{"10000"}, Proofs: []Proof{Moved}, Verdict: Verdict{Outcome: Succeeded}, Why: "success, and order, number and amount match"},
 	{Calls: queries, Transport: SignedAnswer, Codes: []string{"10000"}, Proofs: []Proof{Mismatch}, Verdict: Verdict{Attention: true}, Why: "the number belongs to another refund"},
 	{Calls: []Call{RefundQueryCall}, Transport: SignedAnswer, Codes: []string{"10000"}, Proofs: []Proof{Nothing}, Verdict: Verdict{Outcome: NotFound}, Why: "no such refund arrived, or it was refused"},
 	{Calls: []Call{RefundQueryCall}, Transport: SignedAnswer, Codes: []string{"40004"}, SubCodes: []string{"TRADE_NOT_EXIST"}, Verdict: Verdict{Outcome: NotFound}, Why: "no such trade, hence no such refund"},
-	{Calls: []Call{CouponQueryCall}, Transport: SignedAnswer, Codes: []string{"40004"}, SubCodes: []string{"AUTH_OPERATION_NOT_EXIST", "AUTH_ORDER_NOT_EXIST"}, Verdict: Verdict{Outcome: NotFound}, Why: "no such operation"},
+	{Calls: []Call{CouponQueryCall, AuthQueryCall}, Transport: SignedAnswer, Codes: []string{"40004"}, SubCodes: []string{"AUTH_OPERATION_NOT_EXIST", "AUTH_ORDER_NOT_EXIST"}, Verdict: Verdict{Outcome: NotFound}, Why: "no such operation"},
 	{Calls: queries, Transport: SignedAnswer, Codes: []string{"20001", "40001", "40002", "40003", "40006"}, Verdict: Verdict{Attention: true}, Why: "the question was refused; asking again will not help"},
 }
 
@@ -199,7 +204,7 @@ func matchesAny(patterns []string, code string) bool {
 // Want is the refund that a call was made for, or a question asked about.
 type Want struct {
 	OutTradeNo   string // trade
-	AuthNo       string // red packet; its order_id, in the newer product
+	AuthNo       string // red packet, or its order_id in the newer product; pre-authorisation
 	OutRequestNo string
 	Amount       money.Amount // 0: not known, anything matches
 }
@@ -253,14 +258,18 @@ func JudgeRefundQuery(reply Reply, err error, want Want) Verdict {
 // alipay.fund.coupon.operation.query prove. Success wants operation_type REFUND,
 // status SUCCESS, and the auth_no, number and amount that were asked about.
 func JudgeCouponQuery(reply Reply, err error, want Want) Verdict {
-	a, proof := DecodeCoupon(reply), Unclear
+	return judge(CouponQueryCall, reply, err, DecodeCoupon(reply).proves("REFUND", want))
+}
+
+// proves says what the answer to a question about an operation of that type proves.
+func (a CouponAnswer) proves(operation string, want Want) Proof {
 	switch {
-	case a.OperationType != "" && a.OperationType != "REFUND", a.differs(want):
-		proof = Mismatch
-	case a.OperationType == "REFUND" && a.Status == "SUCCESS" && a.AuthNo != "" && (a.OutRequestNo != "" || want.OutRequestNo == "") && (a.Amount != 0 || want.Amount == 0):
-		proof = Moved
+	case a.OperationType != "" && a.OperationType != operation, a.differs(want):
+		return Mismatch
+	case a.OperationType == operation && a.Status == "SUCCESS" && a.AuthNo != "" && (a.OutRequestNo != "" || want.OutRequestNo == "") && (a.Amount != 0 || want.Amount == 0):
+		return Moved
 	}
-	return judge(CouponQueryCall, reply, err, proof)
+	return Unclear
 }
 
 func (a CouponAnswer) differs(want Want) bool {

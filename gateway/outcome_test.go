@@ -60,8 +60,7 @@ func expected(call gateway.Call, transport gateway.Transport, code, sub string, 
 		unresolved = gateway.Verdict{}
 		attention  = gateway.Verdict{Attention: true}
 		ended      = gateway.Verdict{Ended: true}
-		in         = func(list []string) bool { return slices.Contains(list, sub) }
-		asks       = call == gateway.RefundQueryCall || call == gateway.CouponQueryCall || call == gateway.FundTransQueryCall
+		asks       = call == gateway.RefundQueryCall || call == gateway.CouponQueryCall || call == gateway.FundTransQueryCall || call == gateway.AuthQueryCall
 	)
 	switch transport {
 	case gateway.NothingSent:
@@ -99,6 +98,13 @@ func expected(call gateway.Call, transport gateway.Transport, code, sub string, 
 	if code != "40004" {
 		return unresolved
 	}
+	return expectedRefusal(call, sub)
+}
+
+// expectedRefusal is expected for a call that was refused by a sub_code.
+func expectedRefusal(call gateway.Call, sub string) gateway.Verdict {
+	ended := gateway.Verdict{Ended: true}
+	in := func(list []string) bool { return slices.Contains(list, sub) }
 	switch call {
 	case gateway.TradeRefundCall:
 		switch {
@@ -124,12 +130,19 @@ func expected(call gateway.Call, transport gateway.Transport, code, sub string, 
 		if sub == "TRADE_NOT_EXIST" {
 			return gateway.Verdict{Outcome: gateway.NotFound}
 		}
-	case gateway.CouponQueryCall:
+	case gateway.UnfreezeCall:
+		switch {
+		case in(couponMendable):
+			return gateway.Verdict{Outcome: gateway.FailedRetryable, Check: true}
+		case sub == "ILLEGAL_ARGUMENT" || sub == "AUTH_ORDER_NOT_EXIST":
+			return gateway.Verdict{Outcome: gateway.Failed, Check: true}
+		}
+	case gateway.CouponQueryCall, gateway.AuthQueryCall:
 		if sub == "AUTH_OPERATION_NOT_EXIST" || sub == "AUTH_ORDER_NOT_EXIST" {
 			return gateway.Verdict{Outcome: gateway.NotFound}
 		}
 	}
-	return unresolved
+	return gateway.Verdict{}
 }
 
 // asked is what the calls of the walk are made for, and proven one node of each
@@ -158,6 +171,16 @@ var (
 			gateway.Unclear:  `"auth_no":"A1","out_request_no":"R1","amount":"1.00","status":"CLOSED","operation_type":"REFUND"`,
 			gateway.Mismatch: `"auth_no":"A1","out_request_no":"R1","amount":"1.00","status":"SUCCESS","operation_type":"PAY"`,
 		},
+		gateway.UnfreezeCall: {
+			gateway.Moved:    `"auth_no":"A1","out_request_no":"R1","amount":"1.00","status":"SUCCESS"`,
+			gateway.Unclear:  `"auth_no":"A1","status":"SUCCESS"`,
+			gateway.Mismatch: `"auth_no":"A1","out_request_no":"R1","amount":"1.01","status":"SUCCESS"`,
+		},
+		gateway.AuthQueryCall: {
+			gateway.Moved:    `"auth_no":"A1","out_request_no":"R1","amount":"1.00","status":"SUCCESS","operation_type":"UNFREEZE"`,
+			gateway.Unclear:  `"auth_no":"A1","out_request_no":"R1","amount":"1.00","status":"INIT","operation_type":"UNFREEZE"`,
+			gateway.Mismatch: `"auth_no":"A1","out_request_no":"R1","amount":"1.00","status":"SUCCESS","operation_type":"FREEZE"`,
+		},
 		gateway.FundTransRefundCall: {
 			gateway.Moved:    `"order_id":"A1","out_request_no":"R1","refund_amount":"1.00","status":"SUCCESS"`,
 			gateway.Unclear:  `"order_id":"A1","out_request_no":"R1","refund_amount":"1.00","status":"DEALING"`,
@@ -177,6 +200,9 @@ var (
 
 		gateway.FundTransRefundCall: gateway.JudgeFundTransRefund,
 		gateway.FundTransQueryCall:  gateway.JudgeFundTransQuery,
+
+		gateway.UnfreezeCall:  gateway.JudgeUnfreeze,
+		gateway.AuthQueryCall: gateway.JudgeAuthQuery,
 	}
 	transports = []gateway.Transport{gateway.NothingSent, gateway.NoAnswer, gateway.Unverified, gateway.SignedAnswer}
 )

@@ -28,6 +28,9 @@ const (
 	// KindCouponRefund: about the refund of a red packet. Only if
 	// [Notification.Succeeded] did it happen.
 	KindCouponRefund Kind = "coupon_refund"
+	// KindUnfreeze: about the release of a pre-authorisation. Only if
+	// [Notification.Succeeded] did it happen.
+	KindUnfreeze Kind = "unfreeze"
 	// KindDepositBack: a bank took, or did not take, what a refund sent to a
 	// card. See [Notification.DepositBack].
 	KindDepositBack Kind = "deposit_back"
@@ -119,6 +122,8 @@ func (n *Notification) Succeeded() bool {
 	switch n.Kind {
 	case KindTradeRefund:
 		return true
+	case KindUnfreeze:
+		return n.Status() == "SUCCESS"
 	case KindCouponRefund:
 		return n.Status() == "" || n.Status() == "SUCCESS"
 	default:
@@ -158,25 +163,27 @@ func (n *Notification) RefundFee() (money.Amount, bool) { return n.Money("refund
 // TotalAmount is the amount of the trade.
 func (n *Notification) TotalAmount() (money.Amount, bool) { return n.Money("total_amount") }
 
-// Amount is, in a red packet's notice, the amount of this operation.
+// Amount is, in the notice of a red packet or a pre-authorisation, the amount of
+// this operation.
 func (n *Notification) Amount() (money.Amount, bool) { return n.Money("amount") }
 
 // GmtRefund is when the trade refund happened.
 func (n *Notification) GmtRefund() (time.Time, bool) { return n.Time("gmt_refund") }
 
-// AuthNo is Alipay's number of the red packet.
+// AuthNo is Alipay's number of the red packet or the pre-authorisation.
 func (n *Notification) AuthNo() string { return n.Get("auth_no") }
 
-// OutOrderNo is the merchant's number of the red packet.
+// OutOrderNo is the merchant's number of the red packet or the pre-authorisation.
 func (n *Notification) OutOrderNo() string { return n.Get("out_order_no") }
 
-// OperationID is Alipay's number of the red packet's operation.
+// OperationID is Alipay's number of the operation.
 func (n *Notification) OperationID() string { return n.Get("operation_id") }
 
-// OutRequestNo is the merchant's number of the red packet's operation.
+// OutRequestNo is the merchant's number of the operation.
 func (n *Notification) OutRequestNo() string { return n.Get("out_request_no") }
 
-// OperationType is PAY or REFUND for red packets.
+// OperationType is PAY or REFUND for red packets, FREEZE, UNFREEZE or PAY for
+// pre-authorisations.
 func (n *Notification) OperationType() string { return n.Get("operation_type") }
 
 // Status is the operation's: INIT, SUCCESS or CLOSED.
@@ -185,6 +192,10 @@ func (n *Notification) Status() string { return n.Get("status") }
 // couponRefunded is the notify_type of a red packet's refund, asked for or
 // automatic (Alipay's page on alipay.fund.coupon.order.refund).
 const couponRefunded = "fund_stdtrustee_refund.success"
+
+// unfrozen is the notify_type of the release of a pre-authorisation (opendocs, the
+// notifications of fund_auth, and a signed capture).
+const unfrozen = "fund_auth_unfreeze"
 
 // fund tells whether the notice belongs to the interfaces named alipay.fund,
 // whose fields are others. One of Alipay's pages prints a red packet's notice
@@ -206,6 +217,9 @@ func (n *Notification) classify() Kind {
 		refund := n.OperationType() == "REFUND" || n.OperationType() == "" && n.NotifyType() == couponRefunded
 		if refund && (n.AuthNo() != "" || n.NotifyType() == couponRefunded) {
 			return KindCouponRefund
+		}
+		if n.OperationType() == "UNFREEZE" && n.NotifyType() == unfrozen && n.AuthNo() != "" {
+			return KindUnfreeze
 		}
 		return KindOther
 	}

@@ -1,0 +1,83 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/alirefund/alirefund/gateway"
+	"github.com/alirefund/alirefund/money"
+	"github.com/alirefund/alirefund/notify"
+	"github.com/alirefund/alirefund/store"
+)
+
+// The release of a pre-authorisation, whole or in part:
+// alipay.fund.auth.order.unfreeze.
+
+// UnfreezeRequest asks for the release of a pre-authorisation, or of a part of it.
+// The fields are alipay.fund.auth.order.unfreeze's; lengths are in characters.
+type UnfreezeRequest struct {
+	// AuthNo is Alipay's number of the pre-authorisation.
+	AuthNo string `json:"auth_no" validate:"required,max=64,plain"`
+	// OutRequestNo is the release's own number, never used before by the merchant,
+	// and not the freezing's. The same number again is the same release.
+	OutRequestNo string       `json:"out_request_no" validate:"required,max=64,plain"`
+	Amount       money.Amount `json:"amount" validate:"amount"`
+	Remark       string       `json:"remark" validate:"required,max=100,plain"`
+	// ExtraParam is a JSON object in a text; its one documented key is
+	// unfreezeBizInfo.
+	ExtraParam string `json:"extra_param" validate:"omitempty,max=1024,json"`
+	// NotifyURL is where the success is notified: App.NotifyURL, or one of
+	// App.NotifyURLs.
+	NotifyURL string `json:"notify_url" validate:"max=256"`
+
+	Merchant     string `json:"merchant" validate:"max=64,plain,startsnotwith=token:"` // see RefundRequest
+	AppAuthToken string `json:"app_auth_token" alias:"appAuthToken" validate:"max=40,plain"`
+	Actor        string `json:"-"`
+}
+
+// Unfreeze releases a pre-authorisation, or a part of it. It returns and fails as
+// [Engine.Refund] does.
+func (e *Engine) Unfreeze(ctx context.Context, request UnfreezeRequest) (Result, error) {
+	if err := e.rules.check(request); err != nil {
+		return Result{}, err
+	}
+	notifyURL, err := chooseNotifyURL(e.config.App, request.NotifyURL)
+	if err != nil {
+		return Result{}, err
+	}
+	merchant, token, err := e.merchant(ctx, request.Merchant, request.AppAuthToken)
+	if err != nil {
+		return Result{}, err
+	}
+	content, err := json.Marshal(gateway.Unfreeze{
+		AuthNo: request.AuthNo, OutRequestNo: request.OutRequestNo, Amount: request.Amount, Remark: request.Remark, ExtraParam: request.ExtraParam,
+	})
+	if err != nil {
+		return Result{}, nothingSent("biz_content", err)
+	}
+	return e.refund(ctx, store.Refund{
+		Kind: store.Unfreeze, App: e.config.App.ID, Merchant: merchant,
+		AuthNo: request.AuthNo, OutRequestNo: request.OutRequestNo, Amount: request.Amount,
+		Request: store.JSON(content), NotifyURL: notifyURL, Actor: request.Actor,
+	}, token, request.AppAuthToken != "")
+}
+
+func (e *Engine) unfreezeProduct() product {
+	return product{
+		kind: store.Unfreeze, method: gateway.MethodUnfreeze, judge: gateway.JudgeUnfreeze, amountField: "amount",
+		questions: unfreezeQuestions, conclusive: true,
+		tells: func(n *notify.Notification) bool { return n.Kind == notify.KindUnfreeze },
+		notified: func(ctx context.Context, n *notify.Notification, other func(context.Context) error) error {
+			return e.fundNotice(ctx, n, e.fundWord(store.Unfreeze, n), other)
+		},
+	}
+}
+
+func unfreezeQuestions(r store.Refund) []question {
+	return []question{{
+		method:  gateway.MethodAuthQuery,
+		content: gateway.AuthQuery{AuthNo: r.AuthNo, OutRequestNo: r.OutRequestNo, OperationType: "UNFREEZE"},
+		judge:   gateway.JudgeAuthQuery,
+		amount:  func(reply gateway.Reply) money.Amount { return gateway.DecodeCoupon(reply).Amount },
+	}}
+}
