@@ -73,6 +73,7 @@ func New(config Config) (*Module, error) {
 type (
 	Config        = engine.Config
 	App           = engine.App
+	Times         = engine.Times
 	Order         = engine.Order
 	CouponProduct = engine.CouponProduct
 

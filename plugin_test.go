@@ -32,7 +32,7 @@ func TestPlugins(t *testing.T) {
 		routes = append(routes, route.Method+" "+route.Path)
 	}
 	slices.Sort(routes)
-	want := []string{"GET /staff/refunds", "GET /staff/refunds/:id", "POST /public/gateway", "POST /public/notify", "POST /staff/coupon-refunds", "POST /staff/refunds"}
+	want := []string{"GET /staff/refunds", "GET /staff/refunds/:id", "POST /public/gateway", "POST /public/notify", "POST /staff/coupon-refunds", "POST /staff/refunds", "POST /staff/unfreezes"}
 	if !slices.Equal(routes, want) {
 		t.Errorf("routes %q", routes)
 	}

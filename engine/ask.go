@@ -45,7 +45,7 @@ func (e *Engine) ask(ctx context.Context, r store.Refund, claim string) (_ store
 // put puts one question to Alipay and says what is learnt from the answer. last is
 // the send that it is about.
 func (e *Engine) put(ctx context.Context, p product, q question, r store.Refund, last int, token string) asked {
-	a := asked{refund: r, late: time.Since(r.SentAt) >= e.config.FirstCheck}
+	a := asked{refund: r, late: time.Since(r.SentAt) >= e.config.Times.FirstCheck}
 	var err error
 	a.reply, err = e.gateway.Do(ctx, q.method, q.content, gateway.Options{AppAuthToken: token})
 	a.verdict = q.judge(a.reply, err, want(r))

@@ -39,26 +39,8 @@ type Config struct {
 	// request does not say, and so which interface returns it; default
 	// [CouponOrderRefund].
 	CouponProduct CouponProduct
-	// Timeout bounds one call to Alipay; default 15 s.
-	Timeout time.Duration
-	// HookTimeout bounds the context that a hook gets; default 10 s.
-	HookTimeout time.Duration
-
-	// FirstCheck is when [Engine.Run] first asks about an unresolved refund, and
-	// how long after a send a query that finds nothing begins to mean something;
-	// default 10 s, which Alipay's page of the refund query asks to wait. The
-	// questions become rarer, down to one an hour.
-	FirstCheck time.Duration
-	// AttentionAfter is when [Config.OnRefundUnresolved] is called for a refund
-	// that is still unresolved, or whose event could not be delivered; default
-	// 24 h. What waiting cannot heal is told at once.
-	AttentionAfter time.Duration
-	// KeepAnswers is how long Alipay's raw nodes, which name buyers, stay in the
-	// records, and KeepRefunds how long the records themselves, after they were
-	// settled and told. [Engine.Run] removes them from a store.Pruner. 0: for
-	// ever. KeepRefunds is at least 48 h: a refund that is forgotten while Alipay
-	// still repeats its notice would be told again.
-	KeepAnswers, KeepRefunds time.Duration
+	// Times are how long things may take, and how long they are kept.
+	Times Times
 
 	// BeforeRefund may veto a refund that is not recorded yet, or is to be opened
 	// again: limits, four eyes. An error refuses it, and nothing is recorded.
@@ -102,6 +84,31 @@ type Config struct {
 	// Logger; default: text to standard error. It is given no key, token,
 	// signature, body or buyer.
 	Logger *slog.Logger
+}
+
+// Times are the durations of a [Config]; 0 is the default of each.
+type Times struct {
+	// Timeout bounds one call to Alipay; default 15 s.
+	Timeout time.Duration
+	// HookTimeout bounds the context that a hook gets; default 10 s.
+	HookTimeout time.Duration
+	// FirstCheck is when [Engine.Run] first asks about an unresolved refund, and
+	// how long after a send a query that finds nothing begins to mean something.
+	// Alipay's page of the refund query asks to wait that long. The questions become
+	// rarer, down to one an hour; default 10 s.
+	FirstCheck time.Duration
+	// AttentionAfter is when [Config.OnRefundUnresolved] is called for a refund
+	// that is still unresolved, or whose event could not be delivered. What waiting
+	// cannot heal is told at once; default 24 h.
+	AttentionAfter time.Duration
+	// KeepAnswers is how long Alipay's raw nodes, which name buyers, stay in the
+	// records after those were settled and delivered. [Engine.Run] removes them from
+	// a store.Pruner; default for ever.
+	KeepAnswers time.Duration
+	// KeepRefunds is how long the records themselves stay: at least 48 h, for a
+	// refund that is forgotten while Alipay still repeats its notification would be
+	// delivered again; default for ever.
+	KeepRefunds time.Duration
 }
 
 // App is one application of Alipay's open platform.
@@ -175,7 +182,7 @@ func (c Config) check() (Config, error) {
 	c.checkProduct(p)
 	c.checkStore(p)
 	c.checkGateway(p)
-	c = c.withTimes(p)
+	c.Times = c.Times.withDefaults(p)
 	if len(p.errs) > 0 {
 		return c, errors.Join(p.errs...)
 	}
@@ -262,31 +269,31 @@ func (c Config) checkGateway(p *problems) {
 	}
 }
 
-// withTimes returns the configuration with the defaults of its durations.
-func (c Config) withTimes(p *problems) Config {
+// withDefaults returns the durations with their defaults.
+func (t Times) withDefaults(p *problems) Times {
 	for _, d := range []struct {
 		field string
 		value *time.Duration
 		usual time.Duration
 	}{
-		{"Timeout", &c.Timeout, gateway.DefaultTimeout},
-		{"HookTimeout", &c.HookTimeout, defaultHookTimeout},
-		{"FirstCheck", &c.FirstCheck, defaultFirstCheck},
-		{"AttentionAfter", &c.AttentionAfter, defaultAttentionAfter},
-		{"KeepAnswers", &c.KeepAnswers, 0},
-		{"KeepRefunds", &c.KeepRefunds, 0},
+		{"Timeout", &t.Timeout, gateway.DefaultTimeout},
+		{"HookTimeout", &t.HookTimeout, defaultHookTimeout},
+		{"FirstCheck", &t.FirstCheck, defaultFirstCheck},
+		{"AttentionAfter", &t.AttentionAfter, defaultAttentionAfter},
+		{"KeepAnswers", &t.KeepAnswers, 0},
+		{"KeepRefunds", &t.KeepRefunds, 0},
 	} {
 		switch {
 		case *d.value < 0:
-			p.add(d.field, "is negative")
+			p.add("Times."+d.field, "is negative")
 		case *d.value == 0:
 			*d.value = d.usual
 		}
 	}
-	if c.KeepRefunds > 0 && c.KeepRefunds < keepNotifyID {
-		p.add("KeepRefunds", "is shorter than Alipay repeats its notices: at least "+keepNotifyID.String())
+	if t.KeepRefunds > 0 && t.KeepRefunds < keepNotifyID {
+		p.add("Times.KeepRefunds", "is shorter than Alipay repeats its notices: at least "+keepNotifyID.String())
 	}
-	return c
+	return t
 }
 
 // mismatched names the field to mend where signer.Pair refuses.

@@ -28,8 +28,8 @@ func TestConfigOfRun(t *testing.T) {
 		fields []string
 	}{
 		{"times", func(c *alirefund.Config) {
-			c.FirstCheck, c.AttentionAfter, c.KeepAnswers, c.KeepRefunds = -1, -1, -1, -1
-		}, []string{"FirstCheck", "AttentionAfter", "KeepAnswers", "KeepRefunds"}},
+			c.Times.FirstCheck, c.Times.AttentionAfter, c.Times.KeepAnswers, c.Times.KeepRefunds = -1, -1, -1, -1
+		}, []string{"Times.FirstCheck", "Times.AttentionAfter", "Times.KeepAnswers", "Times.KeepRefunds"}},
 		{"no transactor", func(c *alirefund.Config) { c.OnRefundSucceeded, c.OnRefundSucceededTx = nil, onTx }, []string{"OnRefundSucceededTx"}},
 		{"both hooks", func(c *alirefund.Config) {
 			c.Store, c.OnRefundSucceededTx = &transactor{Memory: store.NewMemory()}, onTx
@@ -105,7 +105,7 @@ func TestDefaultLogger(t *testing.T) {
 // longer than that of one call.
 func TestTimeouts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := shoptest.NewShop(t, func(c *alirefund.Config) { c.Timeout = 4 * time.Second })
+		s := shoptest.NewShop(t, func(c *alirefund.Config) { c.Times.Timeout = 4 * time.Second })
 		s.Trade()
 		s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.Slow, Delay: time.Hour}, alipaytest.Fault{Kind: alipaytest.Slow, Delay: 3 * time.Second, Method: gateway.MethodRefundQuery})
 		begin := time.Now()
@@ -176,7 +176,7 @@ func TestNewNamesEveryProblem(t *testing.T) {
 		{"query", func(c *alirefund.Config) {
 			c.App.NotifyURL, c.App.NotifyURLs = "https://a.example/n?x=1", []string{"", "ftp://a.example/"}
 		}, []string{"App.NotifyURL", "App.NotifyURLs[0]", "App.NotifyURLs[1]"}, nil},
-		{"times", func(c *alirefund.Config) { c.Timeout, c.HookTimeout = -1, -1 }, []string{"Timeout", "HookTimeout"}, nil},
+		{"times", func(c *alirefund.Config) { c.Times.Timeout, c.Times.HookTimeout = -1, -1 }, []string{"Times.Timeout", "Times.HookTimeout"}, nil},
 		{"gateway", func(c *alirefund.Config) { c.Gateway = "openapi.alipay.com" }, []string{"Gateway"}, nil},
 		{"red packets", func(c *alirefund.Config) { c.CouponProduct = "alipay.fund.coupon.order.refund " }, []string{"CouponProduct"}, nil},
 		{"sellers", func(c *alirefund.Config) { c.App.SellerIDs = []string{""} }, []string{"App.SellerIDs"}, nil},

@@ -42,7 +42,7 @@ func (e *Engine) deliver(ctx context.Context, r store.Refund, claim string) bool
 	select {
 	case all := <-told:
 		return all
-	case <-time.After(time.Duration(len(due)) * (e.config.HookTimeout + storeTime)):
+	case <-time.After(time.Duration(len(due)) * (e.config.Times.HookTimeout + storeTime)):
 		return false
 	}
 }
@@ -54,8 +54,8 @@ func (e *Engine) deliverOne(ctx context.Context, r store.Refund, event store.Eve
 	}
 	lease, done, err := r.DeliveryLease(event), false, error(nil)
 	if claim == "" || lease.Token != claim || !e.lasts(lease) {
-		lease.Until = time.Now().Add(e.config.HookTimeout + storeTime)
-		lease.Token, done, err = e.ledger.Deliver(ctx, r.ID, event, e.config.HookTimeout+storeTime)
+		lease.Until = time.Now().Add(e.config.Times.HookTimeout + storeTime)
+		lease.Token, done, err = e.ledger.Deliver(ctx, r.ID, event, e.config.Times.HookTimeout+storeTime)
 	}
 	if err != nil {
 		e.log.ErrorContext(ctx, "an event could not be delivered: the store failed", "refund", r.ID, "event", event, "error", err)
@@ -89,7 +89,7 @@ func (e *Engine) deliverOne(ctx context.Context, r store.Refund, event store.Eve
 // lasts tells whether a lease, which may have been taken a while ago, is long
 // enough for a hook.
 func (e *Engine) lasts(lease store.Lease) bool {
-	return time.Until(lease.Until) >= e.config.HookTimeout
+	return time.Until(lease.Until) >= e.config.Times.HookTimeout
 }
 
 // deliverTx delivers a success within a transaction of the store's: the host's

@@ -313,7 +313,7 @@ func TestHookContext(t *testing.T) {
 	var deadline time.Duration
 	var value any
 	s := shoptest.NewShop(t, func(c *alirefund.Config) {
-		c.HookTimeout = 3 * time.Second
+		c.Times.HookTimeout = 3 * time.Second
 		c.OnRefundSucceeded = func(ctx context.Context, _ alirefund.RefundSucceeded) error {
 			at, _ := ctx.Deadline()
 			deadline, value = time.Until(at), ctx.Value(key{})
@@ -335,7 +335,7 @@ func TestTransactionalHookHasItsTime(t *testing.T) {
 		var took time.Duration
 		s := shoptest.NewShop(t, func(c *alirefund.Config) {
 			c.Store, c.OnRefundSucceeded = &transactor{Memory: store.NewMemory()}, nil
-			c.HookTimeout = 2 * time.Second
+			c.Times.HookTimeout = 2 * time.Second
 			c.OnRefundSucceededTx = func(ctx context.Context, _ *sql.Tx, _ alirefund.RefundSucceeded) error {
 				began := time.Now()
 				<-ctx.Done()

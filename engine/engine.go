@@ -59,7 +59,7 @@ func (e *Engine) detach(ctx context.Context) (context.Context, context.CancelFun
 // around it, and the hooks. Leases are as long, so that none runs out while its
 // owner works.
 func (e *Engine) patience() time.Duration {
-	return 4*e.config.Timeout + 2*e.config.HookTimeout + storeTime
+	return 4*e.config.Times.Timeout + 2*e.config.Times.HookTimeout + storeTime
 }
 
 // productOf returns what makes a recorded refund. Not found means that another

@@ -9,7 +9,7 @@ import (
 
 // guarded calls the host's code with a time limit, and makes a panic an error.
 func (e *Engine) guarded(ctx context.Context, f func(context.Context) error) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, e.config.HookTimeout)
+	ctx, cancel := context.WithTimeout(ctx, e.config.Times.HookTimeout)
 	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {

@@ -18,7 +18,7 @@ func New(config Config) (*Engine, error) {
 	}
 	client, err := gateway.New(gateway.Config{
 		AppID: config.App.ID, Signer: config.App.Signer, Verifier: config.App.Verifier, ContentKey: config.App.ContentKey,
-		URL: config.Gateway, Protocol: config.Protocol, HTTP: config.HTTPClient, Timeout: config.Timeout, Logger: config.Logger,
+		URL: config.Gateway, Protocol: config.Protocol, HTTP: config.HTTPClient, Timeout: config.Times.Timeout, Logger: config.Logger,
 	})
 	if err != nil {
 		return nil, &ConfigError{Field: "App", Problem: err.Error(), Err: err}

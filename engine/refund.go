@@ -53,7 +53,7 @@ func (e *Engine) refund(ctx context.Context, r store.Refund, token string, keep 
 	}
 	if opened.How == store.Created || opened.How == store.Reopened {
 		e.log.InfoContext(ctx, "a refund is recorded", "refund", recorded.ID, "kind", recorded.Kind,
-			"out_trade_no", recorded.OutTradeNo, "auth_no", recorded.AuthNo, "out_request_no", recorded.OutRequestNo, "amount", recorded.Amount)
+			"order", recorded.Order(), "out_request_no", recorded.OutRequestNo, "amount", recorded.Amount)
 	}
 	repeated := opened.How != store.Created
 	claim := rand.Text()

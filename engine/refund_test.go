@@ -406,8 +406,8 @@ func TestConcurrentRefundsStayWithinTheTotal(t *testing.T) {
 }
 
 func inConcurrentRefundsStayWithinTheTotal(t *testing.T) {
-	s := shoptest.NewShop(t, shoptest.Total(88_88), func(c *alirefund.Config) { c.Timeout = time.Minute }) // they keep their distance
-	s.Alipay.AddTrade(alipaytest.Trade{OutTradeNo: shoptest.Order, Total: 1000_00})                        // Alipay would allow far more
+	s := shoptest.NewShop(t, shoptest.Total(88_88), func(c *alirefund.Config) { c.Times.Timeout = time.Minute }) // they keep their distance
+	s.Alipay.AddTrade(alipaytest.Trade{OutTradeNo: shoptest.Order, Total: 1000_00})                              // Alipay would allow far more
 	var wg sync.WaitGroup
 	status := make([]int, 64)
 	for i := range status {

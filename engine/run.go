@@ -25,7 +25,7 @@ const (
 // ends; then it finishes what it has begun and returns. Any number of processes
 // may run it on one store.
 //
-// An unresolved refund is asked about from [Config.FirstCheck] on, ever more
+// An unresolved refund is asked about from [Times.FirstCheck] on, ever more
 // rarely, down to once an hour, and for as long as it takes: none fails by age.
 // It is sent again, the same, only after Alipay's signed word, late enough, that
 // it knows nothing of it. An event is delivered again after a pause that grows
@@ -105,7 +105,7 @@ func (e *Engine) prune(ctx context.Context) bool {
 		}
 		return t
 	}
-	n, err := pruner.Prune(ctx, e.config.App.ID, before(e.config.KeepAnswers), before(e.config.KeepRefunds))
+	n, err := pruner.Prune(ctx, e.config.App.ID, before(e.config.Times.KeepAnswers), before(e.config.Times.KeepRefunds))
 	if err != nil && ctx.Err() == nil {
 		e.log.WarnContext(ctx, "old records could not be removed", "error", err)
 	}

@@ -52,7 +52,7 @@ func TestRunForgets(t *testing.T) {
 			p := &pruned{}
 			s := shoptest.NewShop(t, func(c *alirefund.Config) {
 				p.Store, c.Store = c.Store, p
-				c.KeepAnswers, c.KeepRefunds = want.nodes, want.refunds
+				c.Times.KeepAnswers, c.Times.KeepRefunds = want.nodes, want.refunds
 			})
 			want.app = s.Config.App.ID
 			stop := s.Run()
@@ -137,7 +137,7 @@ func TestRunSettlesWhatACallLeft(t *testing.T) {
 func TestRunAsksEverMoreRarely(t *testing.T) {
 	for _, firstCheck := range []time.Duration{0, time.Minute} {
 		synctest.Test(t, func(t *testing.T) {
-			s := shoptest.NewShop(t, func(c *alirefund.Config) { c.FirstCheck = firstCheck })
+			s := shoptest.NewShop(t, func(c *alirefund.Config) { c.Times.FirstCheck = firstCheck })
 			s.Trade()
 			stop := s.Run()
 			defer stop()

@@ -49,7 +49,7 @@ func (e *Engine) send(ctx context.Context, r store.Refund, token, claim string) 
 // as long as a call may take. An Attempt that still says to wait may not be sent.
 func (e *Engine) reserveSend(ctx context.Context, r store.Refund, spacing time.Duration) (store.Attempt, error) {
 	p := store.Permission{Attempts: r.Attempts, Lease: e.patience(), Spacing: spacing}
-	for until := time.Now().Add(max(e.config.Timeout, 2*spacing)); ; {
+	for until := time.Now().Add(max(e.config.Times.Timeout, 2*spacing)); ; {
 		attempt, err := e.ledger.Sending(ctx, r.ID, p)
 		if err != nil || attempt.Wait <= 0 || time.Now().Add(attempt.Wait).After(until) {
 			return attempt, err

@@ -18,9 +18,9 @@ import (
 func (e *Engine) settle(ctx context.Context, r store.Refund, claim string, s store.Settlement) (store.Refund, error) {
 	// Each question and each send makes the next one rarer. The first pause is
 	// never shorter than FirstCheck, for a question before that concludes nothing.
-	s.Again = store.Backoff(r.Asks+max(r.Attempts, 1), e.config.FirstCheck*5/4, rarest)
+	s.Again = store.Backoff(r.Asks+max(r.Attempts, 1), e.config.Times.FirstCheck*5/4, rarest)
 	if e.config.OnRefundSucceededTx == nil && claim != "" {
-		s.Claim = store.Lease{Token: claim, Until: time.Now().Add(e.config.HookTimeout + storeTime)}
+		s.Claim = store.Lease{Token: claim, Until: time.Now().Add(e.config.Times.HookTimeout + storeTime)}
 	}
 	var settled store.Refund
 	var changed bool

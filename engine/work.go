@@ -75,11 +75,11 @@ func (e *Engine) overdue(r store.Refund, now time.Time) string {
 			since = entry.At
 		}
 	}
-	if now.Sub(since) <= e.config.AttentionAfter {
+	if now.Sub(since) <= e.config.Times.AttentionAfter {
 		return ""
 	}
 	if r.State == store.Pending {
-		return "unresolved for " + e.config.AttentionAfter.String() + "; the asking goes on"
+		return "unresolved for " + e.config.Times.AttentionAfter.String() + "; the asking goes on"
 	}
 	due := r.Due()
 	if len(due) == 0 {
@@ -91,5 +91,5 @@ func (e *Engine) overdue(r store.Refund, now time.Time) string {
 			why = d.Error
 		}
 	}
-	return string(due[0]) + " could not be delivered for " + e.config.AttentionAfter.String() + ": " + why
+	return string(due[0]) + " could not be delivered for " + e.config.Times.AttentionAfter.String() + ": " + why
 }

@@ -113,8 +113,8 @@ func (p problems) addConfig(err error) {
 	var one *alirefund.ConfigError
 	flags := map[string]string{
 		"App.ID": "app-id", "App.Signer": "private-key", "App.Verifier": "alipay-public-key",
-		"App.NotifyURL": "notify-url", "Gateway": "gateway", "Timeout": "timeout",
-		"FirstCheck": "first-check", "Store": "store",
+		"App.NotifyURL": "notify-url", "Gateway": "gateway", "Times.Timeout": "timeout",
+		"Times.FirstCheck": "first-check", "Store": "store",
 	}
 	switch {
 	case err == nil:

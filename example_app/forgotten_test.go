@@ -38,7 +38,7 @@ func TestForgottenBeforeItsLastNotice(t *testing.T) {
 	m, err := alirefund.New(alirefund.Config{
 		App:     alirefund.App{ID: alipay.AppID(), Signer: sign, Verifier: verify},
 		Gateway: alipaytest.GatewayURL, HTTPClient: alipay.HTTPClient(), Store: s, Logger: slog.New(slog.DiscardHandler),
-		KeepRefunds:       time.Hour,
+		Times:             alirefund.Times{KeepRefunds: time.Hour},
 		OnRefundSucceeded: func(context.Context, alirefund.RefundSucceeded) error { told++; return nil },
 	})
 	if err != nil {

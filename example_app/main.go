@@ -80,7 +80,7 @@ func run(ctx context.Context, args []string, env func(string) string, stdout io.
 
 	shop := &shop{staffToken: o.staffToken, orders: orders, events: events, log: log.New(stdout, "", 0)}
 	config := shop.config(ledger)
-	config.Timeout, config.FirstCheck = wrong.duration("timeout", o.timeout), wrong.duration("first-check", o.firstCheck)
+	config.Times.Timeout, config.Times.FirstCheck = wrong.duration("timeout", o.timeout), wrong.duration("first-check", o.firstCheck)
 	var fake *alipaytest.Alipay
 	if o.gateway == "" {
 		fake = newFake(base + payNotifyPath)
@@ -112,7 +112,7 @@ func run(ctx context.Context, args []string, env func(string) string, stdout io.
 	}
 	shop.log.Printf("The shop listens at %s and stops by Ctrl-C.", base)
 	// As long as a refund may take: a send, three questions, and the hooks.
-	return serve(ctx, listener, shop.routes(module), 4*config.Timeout+time.Minute)
+	return serve(ctx, listener, shop.routes(module), 4*config.Times.Timeout+time.Minute)
 }
 
 // openStore returns what -store names: where the module keeps refunds, and the

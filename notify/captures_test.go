@@ -19,7 +19,7 @@ var kinds = map[string]notify.Kind{
 	"notify_pay_yuque_nodejs_2019":                 notify.KindPayment,
 	"notify_refund_full_closed_sph_2021":           notify.KindTradeRefund,
 	"notify_fund_auth_freeze_ksher_2019":           notify.KindOther,
-	"notify_fund_auth_unfreeze_ksher_2019":         notify.KindOther,
+	"notify_fund_auth_unfreeze_ksher_2019":         notify.KindUnfreeze,
 	"msg_gateway_fund_trans_order_changed_cj_2020": notify.KindMessage,
 }
 

@@ -97,7 +97,7 @@ func TestRotationIsOffTheHotPath(t *testing.T) {
 // A fetch that hangs holds a call up for no longer than the call's own time.
 func TestRotationWaitsNoLongerThanTheCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := shoptest.NewShopOf(t, shoptest.Modes["certificates"], func(c *alirefund.Config) { c.Timeout = 4 * time.Second })
+		s := shoptest.NewShopOf(t, shoptest.Modes["certificates"], func(c *alirefund.Config) { c.Times.Timeout = 4 * time.Second })
 		s.Trade()
 		s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.Slow, Method: shoptest.MethodDownload, Delay: time.Hour})
 		s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.HTTP500, Method: gateway.MethodRefundQuery})
