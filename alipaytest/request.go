@@ -65,23 +65,8 @@ func (a *Alipay) check(r *http.Request, now time.Time) (*request, *failure) {
 	}
 	q.method, q.content = q.params["method"], q.params["biz_content"]
 
-	switch p := q.params; {
-	case p["app_id"] == "":
-		return q, &failure{sub: "isv.missing-app-id", text: "缺少AppID参数", unsigned: true}
-	case p["app_id"] != a.appID:
-		return q, &failure{sub: "isv.invalid-app-id", text: "无效的AppID参数", unsigned: true}
-	case twice != "":
-		return q, business("isv.invalid-parameter", "the parameter "+twice+" is given twice")
-	case q.method == "":
-		return q, business("isv.missing-method", "缺少方法名参数")
-	case interfaces[q.method] == nil:
-		return q, business("isv.invalid-method", "不存在的方法名")
-	case p["sign_type"] == "":
-		return q, business("isv.missing-signature-type", "缺少签名类型参数")
-	case p["sign_type"] != "RSA2":
-		return q, business("isv.invalid-signature-type", "无效的签名类型: RSA2 is wanted")
-	case p["sign"] == "":
-		return q, business("isv.missing-signature", "缺少签名参数")
+	if f := a.checkPresence(q, twice); f != nil {
+		return q, f
 	}
 	if f := a.checkCertificates(q.params["app_cert_sn"], q.params["alipay_root_cert_sn"]); f != nil {
 		return q, f
@@ -102,6 +87,30 @@ func (a *Alipay) check(r *http.Request, now time.Time) (*request, *failure) {
 		return q, business("isv.invalid-parameter", "biz_content is not a JSON object")
 	}
 	return q, nil
+}
+
+// checkPresence refuses a request without what is read before its signature, in the
+// order in which the gateway looks at it. twice is a parameter that is given twice.
+func (a *Alipay) checkPresence(q *request, twice string) *failure {
+	switch p := q.params; {
+	case p["app_id"] == "":
+		return &failure{sub: "isv.missing-app-id", text: "缺少AppID参数", unsigned: true}
+	case p["app_id"] != a.appID:
+		return &failure{sub: "isv.invalid-app-id", text: "无效的AppID参数", unsigned: true}
+	case twice != "":
+		return business("isv.invalid-parameter", "the parameter "+twice+" is given twice")
+	case q.method == "":
+		return business("isv.missing-method", "缺少方法名参数")
+	case interfaces[q.method] == nil:
+		return business("isv.invalid-method", "不存在的方法名")
+	case p["sign_type"] == "":
+		return business("isv.missing-signature-type", "缺少签名类型参数")
+	case p["sign_type"] != "RSA2":
+		return business("isv.invalid-signature-type", "无效的签名类型: RSA2 is wanted")
+	case p["sign"] == "":
+		return business("isv.missing-signature", "缺少签名参数")
+	}
+	return nil
 }
 
 // checkSignature verifies the text of all parameters. Without a charset in the

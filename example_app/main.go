@@ -99,6 +99,12 @@ func run(ctx context.Context, args []string, env func(string) string, stdout io.
 		}
 	}
 
+	return open(ctx, o, shop, module, fake, listener, base, 4*config.Times.Timeout+time.Minute)
+}
+
+// open serves the shop until ctx ends. patience is as long as a refund may take: a
+// send, three questions, and the hooks.
+func open(ctx context.Context, o *options, shop *shop, module *alirefund.Module, fake *alipaytest.Alipay, listener net.Listener, base string, patience time.Duration) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var background sync.WaitGroup
 	defer background.Wait()
@@ -111,8 +117,7 @@ func run(ctx context.Context, args []string, env func(string) string, stdout io.
 		shop.log.Printf("The staff token of this run is %s", o.staffToken)
 	}
 	shop.log.Printf("The shop listens at %s and stops by Ctrl-C.", base)
-	// As long as a refund may take: a send, three questions, and the hooks.
-	return serve(ctx, listener, shop.routes(module), 4*config.Times.Timeout+time.Minute)
+	return serve(ctx, listener, shop.routes(module), patience)
 }
 
 // openStore returns what -store names: where the module keeps refunds, and the

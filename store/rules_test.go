@@ -76,26 +76,46 @@ func (w walked) settle(t *testing.T, s store.Settlement) walked {
 		w.doubtful = true
 	}
 
-	want := before.State
-	switch {
-	case s.Finding == store.Success:
-		want = store.Succeeded
-	case before.State != store.Pending:
-	case s.Finding == store.Refusal && s.Attempt == before.Attempts && !s.Check && !w.doubtful && len(open) == 0:
-		want = store.Failed
-	case s.Finding == store.NotFound && w.refused == before.Attempts && w.refused > 0 &&
-		s.Attempt == before.Attempts && !held && (s.Conclusive || !w.doubtful && len(open) == 0):
-		want = store.Failed
-	case s.Finding == store.NotSent && !w.reached && len(open) == 0:
-		want = store.Failed
-	}
-
+	want := w.want(s, held)
 	after, changed := before.Apply(s, w.now)
 	w.path = append(slices.Clip(w.path), fmt.Sprintf("%s of %d: %s ended=%v check=%v conclusive=%v",
 		s.Source, s.Attempt, s.Finding, s.Ended, s.Check, s.Conclusive))
-	switch {
-	case after.State != want:
+	if after.State != want {
 		t.Fatalf("it is %s, by the rules %s, after\n%q", after.State, want, w.path)
+	}
+	w.mustHold(t, s, before, after, changed)
+	if after.State != store.Pending {
+		w.open = nil
+	} else if len(after.Unanswered) != len(w.open) {
+		t.Fatalf("unanswered %v, by the rules %v, after\n%q", after.Unanswered, w.open, w.path)
+	}
+	w.r = after
+	return w
+}
+
+// want is the state that a settlement must lead to. held tells whether a send is
+// still under way after it.
+func (w walked) want(s store.Settlement, held bool) store.State {
+	before := w.r
+	last, certain := s.Attempt == before.Attempts, !w.doubtful && len(w.open) == 0
+	switch {
+	case s.Finding == store.Success:
+		return store.Succeeded
+	case before.State != store.Pending:
+	case s.Finding == store.Refusal && last && !s.Check && certain:
+		return store.Failed
+	case s.Finding == store.NotFound && w.refused == before.Attempts && w.refused > 0 && last && !held && (s.Conclusive || certain):
+		return store.Failed
+	case s.Finding == store.NotSent && !w.reached && len(w.open) == 0:
+		return store.Failed
+	}
+	return before.State
+}
+
+// mustHold is what must be true after any settlement.
+func (w walked) mustHold(t *testing.T, s store.Settlement, before, after store.Refund, changed bool) {
+	t.Helper()
+	switch {
 	case changed != (after.State != before.State):
 		t.Fatalf("changed is %v from %s to %s, after\n%q", changed, before.State, after.State, w.path)
 	case after.Attempts != before.Attempts:
@@ -111,13 +131,6 @@ func (w walked) settle(t *testing.T, s store.Settlement) walked {
 	case changed && after.Retryable && s.Finding == store.Refusal && !s.Retryable:
 		t.Fatalf("retryable after a refusal for good, after\n%q", w.path)
 	}
-	if after.State != store.Pending {
-		w.open = nil
-	} else if len(after.Unanswered) != len(w.open) {
-		t.Fatalf("unanswered %v, by the rules %v, after\n%q", after.Unanswered, w.open, w.path)
-	}
-	w.r = after
-	return w
 }
 
 // send records a send, which the rules allow exactly if it is pending and no

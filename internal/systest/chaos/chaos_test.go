@@ -487,32 +487,7 @@ func (c *chaos) compare() {
 		}
 		f.After = page[len(page)-1].Cursor()
 		for _, r := range page {
-			c.tally.states[r.State]++
-			key := refundKey(r.OutTradeNo, r.AuthNo, r.OutRequestNo)
-			amount, did := moved[key]
-			switch {
-			case known[key]:
-				t.Errorf("%s is recorded twice", key)
-			case did && r.State == store.Succeeded && r.Origin == store.FromNotice && r.Amount == 0:
-				c.tally.unsized++ // the notice does not say how much, and the question failed
-			case r.State == store.Succeeded && (!did || amount != r.Amount):
-				t.Errorf("%s succeeded with %v; %v moved", key, r.Amount, amount)
-			case r.State == store.Failed && did:
-				t.Errorf("%s failed, and %v moved: %+v", key, amount, r.History)
-			case r.State == store.Pending:
-				t.Errorf("%s is pending: %+v", key, r.History)
-			case len(r.Due()) > 0 || !r.Next.IsZero():
-				t.Errorf("%s is not done with: %v due, next %v", key, r.Due(), r.Next)
-			case r.State == store.Failed && !r.NotSent && !c.failed[r.ID]:
-				t.Errorf("%s failed, and the host does not know", key)
-			}
-			known[key] = true
-			if r.State == store.Succeeded {
-				rows[r.ID] = r.Amount
-				if r.Origin == store.FromNotice && c.rows[r.ID] == 0 {
-					rows[r.ID] = 0 // the amount was learnt later, if at all
-				}
-			}
+			c.compareRefund(r, moved, known, rows)
 		}
 	}
 	for key := range moved {
@@ -529,6 +504,39 @@ func (c *chaos) compare() {
 		}
 	}
 	c.compareCalls()
+}
+
+// compareRefund holds one refund of the ledger against what moved and what the host
+// heard. It notes that the refund is known, and what the host's row of it must be.
+func (c *chaos) compareRefund(r store.Refund, moved map[string]money.Amount, known map[string]bool, rows map[string]money.Amount) {
+	t := c.T
+	c.tally.states[r.State]++
+	key := refundKey(r.OutTradeNo, r.AuthNo, r.OutRequestNo)
+	amount, did := moved[key]
+	switch {
+	case known[key]:
+		t.Errorf("%s is recorded twice", key)
+	case did && r.State == store.Succeeded && r.Origin == store.FromNotice && r.Amount == 0:
+		c.tally.unsized++ // the notice does not say how much, and the question failed
+	case r.State == store.Succeeded && (!did || amount != r.Amount):
+		t.Errorf("%s succeeded with %v; %v moved", key, r.Amount, amount)
+	case r.State == store.Failed && did:
+		t.Errorf("%s failed, and %v moved: %+v", key, amount, r.History)
+	case r.State == store.Pending:
+		t.Errorf("%s is pending: %+v", key, r.History)
+	case len(r.Due()) > 0 || !r.Next.IsZero():
+		t.Errorf("%s is not done with: %v due, next %v", key, r.Due(), r.Next)
+	case r.State == store.Failed && !r.NothingSent() && !c.failed[r.ID]:
+		t.Errorf("%s failed, and the host does not know", key)
+	}
+	known[key] = true
+	if r.State != store.Succeeded {
+		return
+	}
+	rows[r.ID] = r.Amount
+	if r.Origin == store.FromNotice && c.rows[r.ID] == 0 {
+		rows[r.ID] = 0 // the amount was learnt later, if at all
+	}
 }
 
 // compareCalls holds the calls against the rules: one content for each number,
