@@ -77,9 +77,9 @@ type Alipay struct {
 	byTrade     map[string]*trade // by trade_no
 	balance     *money.Amount     // what the seller can refund from; nil: enough
 	packets     map[string]*packet
-	operations  map[string]*operation // red packets' operations by out_request_no
 	preAuths    map[string]*preAuth
-	nextExpiry  time.Time // of red packets; zero: none will expire
+	operations  map[string]*operation // red packets' operations by out_request_no
+	nextExpiry  time.Time             // of red packets; zero: none will expire
 	faults      faults
 	late        []*request // executed after the next call
 	movements   []Movement
@@ -102,8 +102,8 @@ func New(c Config) *Alipay {
 		byOrder:    map[string]*trade{},
 		byTrade:    map[string]*trade{},
 		packets:    map[string]*packet{},
-		operations: map[string]*operation{},
 		preAuths:   map[string]*preAuth{},
+		operations: map[string]*operation{},
 		nonces:     map[string]bool{},
 	}
 	if a.now == nil {

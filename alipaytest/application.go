@@ -99,8 +99,8 @@ func (a *Alipay) verifyApp(certificate string, text []byte, sign string) error {
 	return err
 }
 
-// decrypt replaces a request's content by what is encrypted in it, which it must
-// be if there is a content key. The download of a certificate may come as it is.
+// decrypt decrypts a request's content. If the application has a content key, every
+// content must come encrypted, except in the download of a certificate.
 func (a *Alipay) decrypt(q *request) *failure {
 	switch kind := q.params["encrypt_type"]; {
 	case a.content == nil && kind == "":

@@ -215,7 +215,7 @@ func TestContentEncryption(t *testing.T) {
 	}
 }
 
-// What cannot be meant panics at once.
+// A configuration that cannot work panics at once.
 func TestImpossibleConfigurations(t *testing.T) {
 	for name, f := range map[string]func(){
 		"a content key that is none":        func() { alipaytest.New(alipaytest.Config{ContentKey: "AAAA"}) },

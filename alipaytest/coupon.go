@@ -38,31 +38,13 @@ type packet struct {
 
 func (p *packet) left() money.Amount { return p.Amount - p.Claimed - p.refunded }
 
-// operation is one movement of a red packet's money.
-type operation struct {
-	packet *packet
-	id     string
-	number string // out_request_no
-	kind   string // PAY or REFUND
-	amount money.Amount
-	remark string
-	at     time.Time
-}
-
 // AddRedPacket adds a red packet and returns it with its empty fields filled in.
 // It panics if the fake has one of its numbers already.
 func (a *Alipay) AddRedPacket(r RedPacket) RedPacket {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := a.clock()
-	for _, f := range []struct {
-		number *string
-		kind   string
-	}{{&r.AuthNo, "10002"}, {&r.OutOrderNo, "7"}, {&r.OutRequestNo, "8"}, {&r.OperationID, "20001"}} {
-		if *f.number == "" {
-			*f.number = a.number(now, f.kind, 28)
-		}
-	}
+	a.fundNumbers(now, &r.AuthNo, &r.OutOrderNo, &r.OutRequestNo, &r.OperationID)
 	r.PayerLogonID = orElse(r.PayerLogonID, "158****7723")
 	r.PayerUserID = orElse(r.PayerUserID, "2088622903359001")
 	if r.Amount == 0 {
@@ -76,118 +58,83 @@ func (a *Alipay) AddRedPacket(r RedPacket) RedPacket {
 	}
 	p := &packet{RedPacket: r, byID: map[string]*operation{}}
 	a.packets[r.AuthNo] = p
-	a.record(&operation{packet: p, id: r.OperationID, number: r.OutRequestNo, kind: "PAY", amount: r.Amount, at: now})
+	a.record(p, r.OperationID, r.OutRequestNo, "PAY", r.Amount, "", now)
 	a.planExpiry()
 	a.wakeUp()
 	return r
 }
 
 // record enters an operation under both its numbers. a.mu is held.
-func (a *Alipay) record(op *operation) {
-	op.packet.byID[op.id] = op
-	a.operations[op.number] = op
-}
-
-func argument(what string, number string) *failure {
-	return business("ILLEGAL_ARGUMENT", "参数异常: "+what, field{"out_request_no", number})
+func (a *Alipay) record(p *packet, id, number, kind string, amount money.Amount, remark string, now time.Time) *operation {
+	op := &operation{
+		fundOrder: fundOrder{p.AuthNo, p.OutOrderNo, p.PayerLogonID, p.PayerUserID}, packet: p,
+		id: id, number: number, kind: kind, amount: amount, remark: remark, at: now,
+	}
+	p.byID[id] = op
+	a.operations[number] = op
+	return op
 }
 
 // couponRefund is alipay.fund.coupon.order.refund. A request number that was
 // used by the merchant before, also by a payment, is a UNIQUE_VIOLATION, even if
 // all else is the same. a.mu is held.
 func (a *Alipay) couponRefund(q *request, now time.Time) (node, *failure) {
-	values, broken := q.texts(map[string]int{"auth_no": 64, "out_request_no": 64, "remark": 100})
-	number := values["out_request_no"]
-	amount, ok := q.amount("amount")
-	switch {
-	case broken != "":
-		return nil, argument(broken, number)
-	case values["auth_no"] == "":
-		return nil, argument("auth_no", number)
-	case number == "":
-		return nil, argument("out_request_no", number)
-	case values["remark"] == "":
-		return nil, argument("remark", number)
-	case !ok:
-		return nil, argument("amount", number)
+	values, amount, f := fundRequest(q, nil)
+	if f != nil {
+		return nil, f
 	}
+	number := values["out_request_no"]
 	p := a.packets[values["auth_no"]]
 	switch {
 	case p == nil || p.FundTrans:
-		return nil, business("AUTH_ORDER_NOT_EXIST", "支付宝资金授权订单不存在", field{"out_request_no", number})
+		return nil, fundRefusal(number, "AUTH_ORDER_NOT_EXIST", "支付宝资金授权订单不存在")
 	case a.operations[number] != nil:
-		return nil, business("UNIQUE_VIOLATION", "商户请求号重复", field{"out_request_no", number})
+		return nil, fundRefusal(number, "UNIQUE_VIOLATION", "商户请求号重复")
 	case amount > p.left():
-		return nil, business("MONEY_NOT_ENOUGH", "退款金额超过剩余金额", field{"out_request_no", number})
+		return nil, fundRefusal(number, "MONEY_NOT_ENOUGH", "退款金额超过剩余金额")
 	}
 	op := a.giveBack(p, amount, CouponRefund, number, values["remark"], now)
 	a.couponNotice(op, q.params["notify_url"], methodCouponRefund, now)
-	return node{
-		{"amount", op.amount.String()},
-		{"auth_no", p.AuthNo},
-		{"gmt_trans", stamp(op.at)},
-		{"operation_id", op.id},
-		{"out_order_no", p.OutOrderNo},
-		{"out_request_no", op.number},
-		{"status", "SUCCESS"},
-	}, nil
+	return op.node(), nil
 }
 
 // giveBack moves money out of a red packet. a.mu is held.
 func (a *Alipay) giveBack(p *packet, amount money.Amount, kind MovementKind, number, remark string, now time.Time) *operation {
-	op := &operation{
-		packet: p, id: a.number(now, "20001", 28), number: number,
-		kind: "REFUND", amount: amount, remark: remark, at: now,
-	}
+	op := a.record(p, a.number(now, "20001", 28), number, "REFUND", amount, remark, now)
 	p.refunded += amount
-	a.record(op)
-	a.move(Movement{
-		At: now, Kind: kind, AuthNo: p.AuthNo, OutOrderNo: p.OutOrderNo,
-		OutRequestNo: number, OperationID: op.id, Amount: amount,
-	})
+	a.fundMovement(op, kind)
 	return op
 }
 
 // couponOperation is alipay.fund.coupon.operation.query, by one of the two
 // documented pairs of numbers only. a.mu is held.
 func (a *Alipay) couponOperation(q *request, _ time.Time) (node, *failure) {
-	values, broken := q.texts(map[string]int{"auth_no": 64, "operation_id": 64, "out_order_no": 64, "out_request_no": 64})
+	values, byID, f := operationAsked(q, nil)
+	if f != nil {
+		return nil, f
+	}
 	var op *operation
-	switch {
-	case broken != "":
-		return nil, business("ILLEGAL_ARGUMENT", "参数异常: "+broken)
-	case values["auth_no"] != "" && values["operation_id"] != "":
+	if byID {
 		if p := a.packets[values["auth_no"]]; p != nil {
 			op = p.byID[values["operation_id"]]
 		}
-	case values["out_order_no"] != "" && values["out_request_no"] != "":
-		op = a.operations[values["out_request_no"]]
-		if op != nil && op.packet.OutOrderNo != values["out_order_no"] {
-			op = nil
-		}
-	default:
-		return nil, business("ILLEGAL_ARGUMENT", "参数异常: auth_no + operation_id, or out_order_no + out_request_no")
+	} else if op = a.operations[values["out_request_no"]]; op != nil && op.outOrderNo != values["out_order_no"] {
+		op = nil
 	}
 	if op == nil {
-		return nil, business("AUTH_OPERATION_NOT_EXIST", "支付宝资金操作流水不存在")
+		return nil, noOperation()
 	}
-	p := op.packet
-	return node{
-		{"amount", op.amount.String()},
-		{"auth_no", p.AuthNo},
-		{"gmt_create", stamp(op.at)},
-		{"gmt_trans", stamp(op.at)},
-		{"operation_id", op.id},
-		{"operation_type", op.kind},
-		{"out_order_no", p.OutOrderNo},
-		{"out_request_no", op.number},
-		{"payer_logon_id", p.PayerLogonID},
-		{"payer_user_id", p.PayerUserID},
-		{"remark", op.remark},
-		{"status", "SUCCESS"},
-		{"total_pay_refund_amount", p.refunded.String()},
-	}, nil
+	return op.detail(field{"total_pay_refund_amount", op.packet.refunded.String()}), nil
 }
+
+// couponNotice tells of money that left a red packet. Its fields are those of the
+// sample in Alipay's post on the interface, and what signed captures of the same
+// family carry beside them. a.mu is held.
+func (a *Alipay) couponNotice(op *operation, to, method string, now time.Time) {
+	a.fundNotice(op, couponNotifyType, to, method, now)
+}
+
+const couponNotifyType = "fund_stdtrustee_refund.success"
 
 // expire returns what is left of the red packets whose time is over, and tells
 // the payment's notify_url. Which request number Alipay gives to an automatic

@@ -147,3 +147,39 @@ func TestAutomaticReturn(t *testing.T) {
 		c.refused(c.call(couponRefund, couponBiz("P1", "R2", `0.01`)), "40004", "MONEY_NOT_ENOUGH")
 	})
 }
+
+func TestCouponNotice(t *testing.T) {
+	a, c, h := setup(t)
+	params := c.parameters(couponRefund, couponBiz("P1", "R1", `2.00`))
+	params["notify_url"] = "https://shop.test/refunded"
+	if _, err := c.do(c.request(params)); err != nil {
+		t.Fatal(err)
+	}
+	c.call(couponRefund, couponBiz("P1", "R2", `3.00`)) // without a notify_url nobody is told
+	if posts := a.Deliver(t.Context()); posts != 1 {
+		t.Fatalf("%d posts, want 1", posts)
+	}
+	h.expect(0, map[string]string{
+		"notify_type": "fund_stdtrustee_refund.success", "auth_no": "P1", "out_order_no": "O1", "out_request_no": "R1",
+		"operation_type": "REFUND", "amount": "2.00", "status": "SUCCESS", "app_id": a.AppID(), "payer_logon_id": "158****7723",
+		"operation_id": a.Movements()[0].OperationID,
+	})
+	if h.got[0].url != "https://shop.test/refunded" {
+		t.Errorf("it went to %s, not to the call's notify_url", h.got[0].url)
+	}
+}
+
+// The request of Alipay's post on the interface, whose notify_url is in Chinese.
+func TestCouponRefundSample(t *testing.T) {
+	a, c, h := setup(t)
+	a.AddRedPacket(alipaytest.RedPacket{AuthNo: "2018081710002001860231318890"})
+	params := c.parameters(couponRefund, `{"auth_no":"2018081710002001860231318890","out_request_no":"refund20171228254","amount":0.01,"remark":"支付后,剩余红包退款"}`)
+	params["notify_url"] = "http://退款异步发送地址"
+	got, err := c.do(c.request(params))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.expect(got, map[string]string{"status": "SUCCESS", "amount": "0.01"})
+	a.Deliver(t.Context())
+	h.expect(0, map[string]string{"out_request_no": "refund20171228254"})
+}

@@ -37,8 +37,9 @@
 //
 // The interfaces are alipay.trade.refund, alipay.trade.fastpay.refund.query,
 // alipay.trade.query, alipay.trade.close, alipay.fund.coupon.order.refund,
-// alipay.fund.coupon.operation.query, alipay.fund.trans.refund and
-// alipay.fund.trans.common.query, with the rules and error codes of their
+// alipay.fund.coupon.operation.query, alipay.fund.trans.refund,
+// alipay.fund.trans.common.query, alipay.fund.auth.order.unfreeze and
+// alipay.fund.auth.operation.detail.query, with the rules and error codes of their
 // pages in opendocs. The fake is stricter than Alipay in one thing: parameters
 // must stand where the pages want them, biz_content in the body and all others
 // in the URL, but for encrypt_type, which may stand in either. The four interfaces

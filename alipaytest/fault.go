@@ -12,8 +12,9 @@ type Fault struct {
 	Kind FaultKind
 	// Method is the interface whose call goes wrong, such as
 	// "alipay.trade.fastpay.refund.query". Empty means any call that moves money
-	// (alipay.trade.refund, alipay.fund.coupon.order.refund and
-	// alipay.fund.trans.refund), and for faults of notices any notice.
+	// (alipay.trade.refund, alipay.fund.coupon.order.refund,
+	// alipay.fund.trans.refund and alipay.fund.auth.order.unfreeze), and for faults
+	// of notices any notice.
 	Method string
 	// Delay is how long [Slow] and [NoticeLate] take. 0 means 3 s and 1 h.
 	Delay time.Duration
@@ -137,11 +138,7 @@ func (f Fault) matches(p place, method string) bool {
 	case f.Method != "":
 		return f.Method == method
 	}
-	switch method {
-	case methodRefund, methodCouponRefund, methodFundTransRefund, methodUnfreeze:
-		return true
-	}
-	return p == atNotice
+	return p == atNotice || slices.Contains(moving, method)
 }
 
 // faults are those that are planned, and those that come at random.
@@ -162,8 +159,8 @@ func (f *faults) next(p place, method string) Fault {
 		}
 	}
 	// Only the faults of this place are drawn from, so that rate is the share of
-	// calls, and of notices, that go wrong; a refused connection is one of a
-	// call's faults and is thrown for before its method is known.
+	// calls, and of notices, that go wrong. A refused connection is one of a call's
+	// faults, and is drawn before the call's method is known.
 	var choice []Fault
 	for _, fault := range f.choice {
 		if (fault.Kind.place() == atNotice) == (p == atNotice) {

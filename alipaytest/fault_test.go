@@ -205,102 +205,97 @@ func TestInjectUnknownKind(t *testing.T) {
 	alipaytest.New(alipaytest.Config{}).Inject(alipaytest.Fault{})
 }
 
-func TestNoticeFaults(t *testing.T) {
-	// Each plays with one refund, of trade A1 under the number R1, and says what
-	// the host got: who was named, and after how long.
-	run := func(t *testing.T, fault alipaytest.Fault, check func(*alipaytest.Alipay, *client, *host)) {
-		t.Helper()
-		synctest.Test(t, func(t *testing.T) {
-			a, c, h := setup(t)
-			a.Inject(fault)
-			c.call(refund, refundBiz("4.00", "R1"))
-			c.t, h.t = t, t
-			check(a, c, h)
-		})
+// ids are the notify_ids that came.
+func (h *host) ids() (ids []string) {
+	for _, got := range h.got {
+		ids = append(ids, got.form.Get("notify_id"))
 	}
-	ids := func(h *host) (ids []string) {
-		for _, got := range h.got {
-			ids = append(ids, got.form.Get("notify_id"))
-		}
-		return ids
-	}
+	return ids
+}
 
-	t.Run("twice", func(t *testing.T) {
-		run(t, alipaytest.Fault{Kind: alipaytest.NoticeTwice}, func(a *alipaytest.Alipay, _ *client, h *host) {
-			posts := a.Deliver(h.t.Context())
-			if got := ids(h); posts != 2 || len(got) != 2 || got[0] != got[1] {
-				t.Errorf("%d posts: %v", posts, got)
-			}
-			if n := a.Notices(); len(n) != 1 || !n[0].Acknowledged || len(n[0].Deliveries) != 2 || n[0].Fault != alipaytest.NoticeTwice {
-				t.Errorf("%+v", n)
-			}
+// noticeFaults play with one refund, of trade A1 under the number R1, and say what
+// the host got: who was named, and after how long.
+var noticeFaults = map[string]struct {
+	fault alipaytest.Fault
+	check func(*alipaytest.Alipay, *client, *host)
+}{
+	"twice": {alipaytest.Fault{Kind: alipaytest.NoticeTwice}, func(a *alipaytest.Alipay, _ *client, h *host) {
+		posts := a.Deliver(h.t.Context())
+		if got := h.ids(); posts != 2 || len(got) != 2 || got[0] != got[1] {
+			h.t.Errorf("%d posts: %v", posts, got)
+		}
+		if n := a.Notices(); len(n) != 1 || !n[0].Acknowledged || len(n[0].Deliveries) != 2 || n[0].Fault != alipaytest.NoticeTwice {
+			h.t.Errorf("%+v", n)
+		}
+	}},
+	"twice, new id": {alipaytest.Fault{Kind: alipaytest.NoticeTwiceNewID}, func(a *alipaytest.Alipay, _ *client, h *host) {
+		posts := a.Deliver(h.t.Context())
+		if got := h.ids(); posts != 2 || len(got) != 2 || got[0] == got[1] {
+			h.t.Errorf("%d posts: %v", posts, got)
+		}
+		h.expect(1, map[string]string{"out_biz_no": "R1"})
+	}},
+	"late": {alipaytest.Fault{Kind: alipaytest.NoticeLate, Delay: 20 * time.Minute}, func(a *alipaytest.Alipay, _ *client, h *host) {
+		a.Advance(20*time.Minute - 1)
+		if len(h.got) != 0 {
+			h.t.Error("too early")
+		}
+		a.Advance(1)
+		h.expect(0, map[string]string{"out_biz_no": "R1", "notify_time": "2000-01-01 08:20:00", "gmt_refund": "2000-01-01 08:00:00.000"})
+	}},
+	"out of order": {alipaytest.Fault{Kind: alipaytest.NoticeOutOfOrder}, func(a *alipaytest.Alipay, c *client, h *host) {
+		a.Deliver(h.t.Context())
+		if len(h.got) != 0 {
+			h.t.Error("it did not wait for the next")
+		}
+		c.call(refund, refundBiz("1.00", "R2"))
+		a.Deliver(h.t.Context())
+		h.expect(0, map[string]string{"out_biz_no": "R2", "refund_fee": "5.00"})
+		h.expect(1, map[string]string{"out_biz_no": "R1", "refund_fee": "4.00"})
+	}},
+	"out of order, without another": {alipaytest.Fault{Kind: alipaytest.NoticeOutOfOrder}, func(a *alipaytest.Alipay, _ *client, h *host) {
+		a.Advance(time.Hour)
+		h.expect(0, map[string]string{"out_biz_no": "R1"})
+	}},
+	"nulls": {alipaytest.Fault{Kind: alipaytest.NoticeNulls}, func(a *alipaytest.Alipay, _ *client, h *host) {
+		a.Deliver(h.t.Context())
+		h.expect(0, map[string]string{
+			"out_biz_no": "null", "gmt_refund": "null", "buyer_id": "null",
+			"out_trade_no": "A1", "refund_fee": "4.00", "trade_status": "TRADE_SUCCESS", "app_id": a.AppID(), "charset": "UTF-8",
 		})
-	})
-	t.Run("twice, new id", func(t *testing.T) {
-		run(t, alipaytest.Fault{Kind: alipaytest.NoticeTwiceNewID}, func(a *alipaytest.Alipay, _ *client, h *host) {
-			posts := a.Deliver(h.t.Context())
-			if got := ids(h); posts != 2 || len(got) != 2 || got[0] == got[1] {
-				t.Errorf("%d posts: %v", posts, got)
-			}
-			h.expect(1, map[string]string{"out_biz_no": "R1"})
-		})
-	})
-	t.Run("late", func(t *testing.T) {
-		run(t, alipaytest.Fault{Kind: alipaytest.NoticeLate, Delay: 20 * time.Minute}, func(a *alipaytest.Alipay, _ *client, h *host) {
-			a.Advance(20*time.Minute - 1)
-			if len(h.got) != 0 {
-				t.Error("too early")
-			}
-			a.Advance(1)
-			h.expect(0, map[string]string{"out_biz_no": "R1", "notify_time": "2000-01-01 08:20:00", "gmt_refund": "2000-01-01 08:00:00.000"})
-		})
-	})
-	t.Run("out of order", func(t *testing.T) {
-		run(t, alipaytest.Fault{Kind: alipaytest.NoticeOutOfOrder}, func(a *alipaytest.Alipay, c *client, h *host) {
-			a.Deliver(h.t.Context())
-			if len(h.got) != 0 {
-				t.Error("it did not wait for the next")
-			}
-			c.call(refund, refundBiz("1.00", "R2"))
-			a.Deliver(h.t.Context())
-			h.expect(0, map[string]string{"out_biz_no": "R2", "refund_fee": "5.00"})
-			h.expect(1, map[string]string{"out_biz_no": "R1", "refund_fee": "4.00"})
-		})
-	})
-	t.Run("out of order, without another", func(t *testing.T) {
-		run(t, alipaytest.Fault{Kind: alipaytest.NoticeOutOfOrder}, func(a *alipaytest.Alipay, _ *client, h *host) {
-			a.Advance(time.Hour)
-			h.expect(0, map[string]string{"out_biz_no": "R1"})
-		})
-	})
-	t.Run("nulls", func(t *testing.T) {
-		run(t, alipaytest.Fault{Kind: alipaytest.NoticeNulls}, func(a *alipaytest.Alipay, _ *client, h *host) {
-			a.Deliver(h.t.Context())
-			h.expect(0, map[string]string{
-				"out_biz_no": "null", "gmt_refund": "null", "buyer_id": "null",
-				"out_trade_no": "A1", "refund_fee": "4.00", "trade_status": "TRADE_SUCCESS", "app_id": a.AppID(), "charset": "UTF-8",
+	}},
+	"GBK": {alipaytest.Fault{Kind: alipaytest.NoticeGBK}, func(a *alipaytest.Alipay, _ *client, h *host) {
+		a.Deliver(h.t.Context())
+		h.expect(0, map[string]string{"charset": "GBK", "subject": "测试订单"}) // the host decodes it
+		if !strings.Contains(h.got[0].body, "subject=%B2%E2%CA%D4%B6%A9%B5%A5") {
+			h.t.Errorf("not in GBK: %s", h.got[0].body)
+		}
+	}},
+	"of another app": {alipaytest.Fault{Kind: alipaytest.NoticeForeign}, func(a *alipaytest.Alipay, _ *client, h *host) {
+		a.Deliver(h.t.Context())
+		h.expect(0, map[string]string{"out_biz_no": "R1", "seller_id": a.SellerID()})
+		if got := h.got[0].form; got.Get("app_id") == a.AppID() || got.Get("auth_app_id") == a.AppID() {
+			h.t.Error("the first is not of another app")
+		}
+		h.expect(1, map[string]string{"out_biz_no": "R1", "app_id": a.AppID()})
+	}},
+}
+
+func TestNoticeFaults(t *testing.T) {
+	for name, play := range noticeFaults {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a, c, h := setup(t)
+				a.Inject(play.fault)
+				c.call(refund, refundBiz("4.00", "R1"))
+				play.check(a, c, h)
 			})
 		})
-	})
-	t.Run("GBK", func(t *testing.T) {
-		run(t, alipaytest.Fault{Kind: alipaytest.NoticeGBK}, func(a *alipaytest.Alipay, _ *client, h *host) {
-			a.Deliver(h.t.Context())
-			h.expect(0, map[string]string{"charset": "GBK", "subject": "测试订单"}) // the host decodes it
-			if !strings.Contains(h.got[0].body, "subject=%B2%E2%CA%D4%B6%A9%B5%A5") {
-				t.Errorf("not in GBK: %s", h.got[0].body)
-			}
-		})
-	})
-	t.Run("of another app", func(t *testing.T) {
-		run(t, alipaytest.Fault{Kind: alipaytest.NoticeForeign}, func(a *alipaytest.Alipay, _ *client, h *host) {
-			a.Deliver(h.t.Context())
-			h.expect(0, map[string]string{"out_biz_no": "R1", "seller_id": a.SellerID()})
-			if got := h.got[0].form; got.Get("app_id") == a.AppID() || got.Get("auth_app_id") == a.AppID() {
-				t.Error("the first is not of another app")
-			}
-			h.expect(1, map[string]string{"out_biz_no": "R1", "app_id": a.AppID()})
-		})
-	})
+	}
+}
+
+// A notice that comes before its call is answered.
+func TestEarlyNotice(t *testing.T) {
 	t.Run("early", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			a, c, h := setup(t)

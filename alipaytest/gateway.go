@@ -19,8 +19,6 @@ const (
 	methodCouponOperation = "alipay.fund.coupon.operation.query"
 	methodFundTransRefund = "alipay.fund.trans.refund"
 	methodFundTransQuery  = "alipay.fund.trans.common.query"
-	methodUnfreeze        = "alipay.fund.auth.order.unfreeze"
-	methodAuthQuery       = "alipay.fund.auth.operation.detail.query"
 )
 
 var interfaces = map[string]func(*Alipay, *request, time.Time) (node, *failure){
@@ -34,8 +32,11 @@ var interfaces = map[string]func(*Alipay, *request, time.Time) (node, *failure){
 	methodFundTransRefund: (*Alipay).fundTransRefund,
 	methodFundTransQuery:  (*Alipay).fundTransQuery,
 	methodUnfreeze:        (*Alipay).unfreeze,
-	methodAuthQuery:       (*Alipay).authOperation,
+	methodAuthQuery:       (*Alipay).authQuery,
 }
+
+// moving are the interfaces that move money.
+var moving = []string{methodRefund, methodCouponRefund, methodFundTransRefund, methodUnfreeze}
 
 // ServeHTTP is the gateway: OpenAPI version 3 at paths that begin with /v3/,
 // version 2 at any other. A fault that leaves a call unanswered panics with

@@ -40,8 +40,8 @@ type notice struct {
 	Notice
 	params []signer.Param
 	gbk    bool
-	order  int  // of those due at the same time
-	held   bool // out of order: until the next notice
+	order  int  // of several that are due at the same time the lowest goes first
+	held   bool // waits for the next notice, to come after it
 	again  bool // comes once more after it was acknowledged
 	early  bool // is posted by the call that caused it
 	busy   bool // is being posted
@@ -109,35 +109,8 @@ func (a *Alipay) tradeNotice(t *trade, r *refund, method string, now time.Time) 
 	a.announce(t.NotifyURL, method, params, now)
 }
 
-// couponNotice tells of money that left a red packet. Its fields are those of
-// the sample in Alipay's post on the interface, and what signed captures of the
-// same family carry beside them. a.mu is held.
-func (a *Alipay) couponNotice(op *operation, to, method string, now time.Time) {
-	p := op.packet
-	a.announce(to, method, []signer.Param{
-		{Key: "charset", Value: "UTF-8"},
-		{Key: "notify_type", Value: couponNotifyType},
-		{Key: "app_id", Value: a.appID},
-		{Key: "auth_app_id", Value: a.appID},
-		{Key: "version", Value: "1.0"},
-		{Key: "auth_no", Value: p.AuthNo},
-		{Key: "out_order_no", Value: p.OutOrderNo},
-		{Key: "operation_id", Value: op.id},
-		{Key: "out_request_no", Value: op.number},
-		{Key: "operation_type", Value: "REFUND"},
-		{Key: "amount", Value: op.amount.String()},
-		{Key: "status", Value: "SUCCESS"},
-		{Key: "gmt_create", Value: stamp(op.at)},
-		{Key: "gmt_trans", Value: stamp(op.at)},
-		{Key: "payer_logon_id", Value: p.PayerLogonID},
-		{Key: "payer_user_id", Value: p.PayerUserID},
-	}, now)
-}
-
-const couponNotifyType = "fund_stdtrustee_refund.success"
-
-// announce plans the delivery of a notice, as the next fault will have it.
-// a.mu is held.
+// announce plans the delivery of a notice, with the fault that is planned for it, if
+// there is one. a.mu is held.
 func (a *Alipay) announce(to, method string, params []signer.Param, now time.Time) {
 	if to == "" {
 		return
@@ -220,8 +193,8 @@ func replaced(params []signer.Param, key, value string) []signer.Param {
 }
 
 // withNulls replaces by the literal null what a receiver can do without. A red
-// packet's notice also loses what the sample does not have. A message has nothing
-// to spare.
+// packet's notice also loses what Alipay's sample does not have or writes as null.
+// A message has nothing to spare.
 func withNulls(params []signer.Param) []signer.Param {
 	var changed []signer.Param
 	coupon := slices.Contains(params, signer.Param{Key: "notify_type", Value: couponNotifyType})
@@ -230,6 +203,10 @@ func withNulls(params []signer.Param) []signer.Param {
 		case "app_id", "auth_app_id", "charset", "version":
 			if coupon {
 				continue
+			}
+		case "auth_no", "out_request_no", "operation_id", "status":
+			if coupon {
+				p.Value = "null"
 			}
 		case "msg_method", "biz_content", "notify_type", "operation_type", "amount",
 			"trade_status", "seller_id", "out_trade_no", "trade_no", "total_amount", "refund_fee":

@@ -35,53 +35,59 @@ var maxLengths = map[string]int{
 	"timestamp": 19, "version": 3, "notify_url": 256, "app_auth_token": 40,
 }
 
+// parameters are those of a request, as they came.
+type parameters struct {
+	query, form url.Values
+	list        []signer.Param
+	twice       string // the name of one that is given twice
+}
+
+// read fills q with what stands in the URL and the body.
+func (q *request) read(r *http.Request) (p parameters, refused *failure) {
+	var err error
+	if p.query, err = url.ParseQuery(r.URL.RawQuery); err != nil {
+		return p, business("isv.invalid-parameter", "the URL's query is malformed")
+	}
+	text, err := readBody(r)
+	if err != nil {
+		return p, business("isv.invalid-parameter", "the body could not be read")
+	}
+	if p.form, err = url.ParseQuery(text); err != nil {
+		return p, business("isv.invalid-parameter", "the body is not application/x-www-form-urlencoded")
+	}
+	for _, values := range []url.Values{p.query, p.form} {
+		for key, value := range values {
+			if _, known := q.params[key]; known || len(value) > 1 {
+				p.twice = key
+			}
+			q.params[key] = value[0]
+			p.list = append(p.list, signer.Param{Key: key, Value: value[0]})
+		}
+	}
+	q.method, q.content = q.params["method"], q.params["biz_content"]
+	return p, nil
+}
+
 // check reads a request and refuses what Alipay refuses, the application's
 // number before all else, as Alipay does. It always returns a request, as far as
 // it could be read.
 func (a *Alipay) check(r *http.Request, now time.Time) (*request, *failure) {
 	q := &request{params: map[string]string{}}
-	query, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		return q, business("isv.invalid-parameter", "the URL's query is malformed")
+	p, refused := q.read(r)
+	if refused != nil {
+		return q, refused
 	}
-	text, err := readBody(r)
-	if err != nil {
-		return q, business("isv.invalid-parameter", "the body could not be read")
-	}
-	form, err := url.ParseQuery(text)
-	if err != nil {
-		return q, business("isv.invalid-parameter", "the body is not application/x-www-form-urlencoded")
-	}
-	var twice string
-	var params []signer.Param
-	for _, values := range []url.Values{query, form} {
-		for key, value := range values {
-			if _, known := q.params[key]; known || len(value) > 1 {
-				twice = key
-			}
-			q.params[key] = value[0]
-			params = append(params, signer.Param{Key: key, Value: value[0]})
+	for _, check := range []func() *failure{
+		func() *failure { return a.checkPresence(q, p.twice) },
+		func() *failure { return a.checkCertificates(q.params["app_cert_sn"], q.params["alipay_root_cert_sn"]) },
+		func() *failure { return a.checkSignature(p.query, p.list, q.params) },
+		func() *failure { return q.checkCommon(now) },
+		func() *failure { return checkPlacement(r, p.query, p.form) },
+		func() *failure { return a.decrypt(q) },
+	} {
+		if f := check(); f != nil {
+			return q, f
 		}
-	}
-	q.method, q.content = q.params["method"], q.params["biz_content"]
-
-	if f := a.checkPresence(q, twice); f != nil {
-		return q, f
-	}
-	if f := a.checkCertificates(q.params["app_cert_sn"], q.params["alipay_root_cert_sn"]); f != nil {
-		return q, f
-	}
-	if f := a.checkSignature(query, params, q.params); f != nil {
-		return q, f
-	}
-	if f := q.checkCommon(now); f != nil {
-		return q, f
-	}
-	if f := checkPlacement(r, query, form); f != nil {
-		return q, f
-	}
-	if f := a.decrypt(q); f != nil {
-		return q, f
 	}
 	if json.Unmarshal([]byte(q.content), &q.biz) != nil || q.biz == nil {
 		return q, business("isv.invalid-parameter", "biz_content is not a JSON object")
@@ -89,8 +95,7 @@ func (a *Alipay) check(r *http.Request, now time.Time) (*request, *failure) {
 	return q, nil
 }
 
-// checkPresence refuses a request without what is read before its signature, in the
-// order in which the gateway looks at it. twice is a parameter that is given twice.
+// checkPresence wants the parameters without which no signature can be verified.
 func (a *Alipay) checkPresence(q *request, twice string) *failure {
 	switch p := q.params; {
 	case p["app_id"] == "":

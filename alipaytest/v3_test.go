@@ -79,10 +79,16 @@ func (c *client) tryV3(path, body string) (answer, error) {
 	return c.doV3(c.requestV3(c.prepareV3(path, body)))
 }
 
-func TestRefusesBadRequestsByV3(t *testing.T) {
-	a := alipaytest.New(alipaytest.Config{})
-	c := newClient(t, a)
-	a.AddTrade(alipaytest.Trade{OutTradeNo: "A1"})
+type badRequestByV3 struct {
+	name   string
+	call   func(*callV3)       // changes what is signed
+	sent   func(*http.Request) // changes what was signed
+	status int
+	code   string
+}
+
+// badRequestsByV3 are refused, each with its code. used is a call that was made before.
+var badRequestsByV3 = func(used callV3) []badRequestByV3 {
 	item := func(old, now string) func(*callV3) {
 		return func(call *callV3) { call.auth = strings.Replace(call.auth, old, now, 1) }
 	}
@@ -93,17 +99,7 @@ func TestRefusesBadRequestsByV3(t *testing.T) {
 	changed := func(name, value string) func(*http.Request) {
 		return func(r *http.Request) { r.Header.Set(name, value) }
 	}
-	used := c.prepareV3(refundPath, `{}`)
-	if got, err := c.doV3(c.requestV3(used)); err != nil || got.status != 400 {
-		t.Fatalf("%v %+v", err, got)
-	}
-	for _, tt := range []struct {
-		name   string
-		call   func(*callV3)       // changes what is signed
-		sent   func(*http.Request) // changes what was signed
-		status int
-		code   string
-	}{
+	return []badRequestByV3{
 		{name: "no Authorization", sent: func(r *http.Request) { r.Header.Del("Authorization") }, status: 400, code: "missing-timestamp"},
 		{name: "app_id missing", call: item("app_id", "app"), status: 400, code: "missing-app-id"},
 		{name: "app_id unknown", call: item("app_id=", "app_id=1"), status: 400, code: "invalid-app-id"},
@@ -140,7 +136,18 @@ func TestRefusesBadRequestsByV3(t *testing.T) {
 		{name: "app_auth_token too long", call: head("alipay-app-auth-token", strings.Repeat("a", 41)), status: 400, code: "invalid-parameter"},
 		{name: "body no object", call: func(call *callV3) { call.body = "[]" }, status: 400, code: "invalid-parameter"},
 		{name: "body null", call: func(call *callV3) { call.body = "null" }, status: 400, code: "invalid-parameter"},
-	} {
+	}
+}
+
+func TestRefusesBadRequestsByV3(t *testing.T) {
+	a := alipaytest.New(alipaytest.Config{})
+	c := newClient(t, a)
+	a.AddTrade(alipaytest.Trade{OutTradeNo: "A1"})
+	used := c.prepareV3(refundPath, `{}`)
+	if got, err := c.doV3(c.requestV3(used)); err != nil || got.status != 400 {
+		t.Fatalf("%v %+v", err, got)
+	}
+	for _, tt := range badRequestsByV3(used) {
 		t.Run(tt.name, func(t *testing.T) {
 			call := c.prepareV3(refundPath, `{"out_trade_no":"A1","refund_amount":"100.00"}`)
 			if tt.call != nil {

@@ -70,8 +70,8 @@ func (a *Alipay) HandleNotices(h http.Handler) {
 	a.host = client
 }
 
-// inMemory returns a transport whose every connection dial makes. They are not
-// kept: an idle one would hold goroutines, which a synctest bubble waits for.
+// inMemory returns a transport that connects by dial. It keeps no connection after
+// its call: an idle one would hold goroutines that a synctest bubble waits for.
 func inMemory(dial func(context.Context) (net.Conn, error)) *http.Transport {
 	each := func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) }
 	return &http.Transport{DialContext: each, DialTLSContext: each, DisableKeepAlives: true}

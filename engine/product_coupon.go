@@ -85,7 +85,7 @@ func (e *Engine) packet(request CouponRefundRequest) (store.Refund, any, error) 
 func (e *Engine) couponProduct() product {
 	return product{
 		kind: store.Coupon, method: gateway.MethodCouponRefund, judge: gateway.JudgeCouponRefund, amountField: "amount",
-		questions: couponQuestions, asked: couponAsked,
+		questions: couponQuestions, asked: fundAsked("red packet"),
 		tells: func(n *notify.Notification) bool { return n.Kind == notify.KindCouponRefund },
 		notified: func(ctx context.Context, n *notify.Notification, other func(context.Context) error) error {
 			return e.fundNotice(ctx, n, e.fundWord(store.Coupon, n), other)
@@ -93,45 +93,13 @@ func (e *Engine) couponProduct() product {
 	}
 }
 
-// couponQuestions: the documented pairs are auth_no with operation_id and
-// out_order_no with out_request_no; without either, what numbers there are have
-// their try, and an argument error leaves the refund unresolved.
 func couponQuestions(r store.Refund) []question {
-	var pairs []gateway.CouponQuery
-	if r.OperationID != "" && r.AuthNo != "" {
-		pairs = append(pairs, gateway.CouponQuery{AuthNo: r.AuthNo, OperationID: r.OperationID})
-	}
-	if r.OutOrderNo != "" {
-		pairs = append(pairs, gateway.CouponQuery{OutOrderNo: r.OutOrderNo, OutRequestNo: r.OutRequestNo})
-	}
-	if len(pairs) == 0 {
-		pairs = append(pairs, gateway.CouponQuery{AuthNo: r.AuthNo, OutRequestNo: r.OutRequestNo})
-	}
-	questions := make([]question, len(pairs))
-	for i, pair := range pairs {
-		questions[i] = question{
-			method: gateway.MethodCouponQuery, content: pair, judge: gateway.JudgeCouponQuery,
+	var questions []question
+	for _, pair := range fundPairs(r) {
+		questions = append(questions, question{
+			method: gateway.MethodCouponQuery, content: gateway.CouponQuery(pair), judge: gateway.JudgeCouponQuery,
 			amount: func(reply gateway.Reply) money.Amount { return gateway.DecodeCoupon(reply).Amount },
-		}
+		})
 	}
 	return questions
-}
-
-// couponAsked: what a red packet is asked about by is the caller's word, so that
-// finding nothing under it may call for the identical request, but confirms no
-// refusal; and a question of no documented pair that finds nothing says nothing.
-func couponAsked(a *asked) {
-	guess := a.refund.OutOrderNo == "" && a.refund.OperationID == ""
-	if guess && a.verdict.Outcome == gateway.NotFound {
-		a.verdict, a.settlement.Finding = gateway.Verdict{}, store.Unknown
-	}
-	switch {
-	case a.verdict.Outcome == gateway.NotFound && a.refund.AwaitsConfirmation():
-		a.settlement.Attention = "a red packet's refund was refused while an earlier send was unanswered; only a person can tell which is true"
-	case a.verdict.Outcome == gateway.Unresolved && guess:
-		a.settlement.Code, a.settlement.SubCode, a.settlement.Message = "", "", "" // about the question, not about the refund
-		if a.late {
-			a.settlement.Attention = "Alipay cannot be asked about it without the red packet's out_order_no: repeat the request with that, or look for its number in Alipay's console"
-		}
-	}
 }

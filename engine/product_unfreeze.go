@@ -26,6 +26,11 @@ type UnfreezeRequest struct {
 	// ExtraParam is a JSON object in a text; its one documented key is
 	// unfreezeBizInfo.
 	ExtraParam string `json:"extra_param" validate:"omitempty,max=1024,json"`
+	// OutOrderNo is the pre-authorisation's own number at the merchant. Optional: with
+	// it an unresolved release can be asked about; without it only the notification
+	// tells, because Alipay's query takes no other pair that is known by then. A
+	// repeat of the request may add it.
+	OutOrderNo string `json:"out_order_no" validate:"max=64,plain"`
 	// NotifyURL is where the success is notified: App.NotifyURL, or one of
 	// App.NotifyURLs.
 	NotifyURL string `json:"notify_url" validate:"max=256"`
@@ -57,7 +62,7 @@ func (e *Engine) Unfreeze(ctx context.Context, request UnfreezeRequest) (Result,
 	}
 	return e.refund(ctx, store.Refund{
 		Kind: store.Unfreeze, App: e.config.App.ID, Merchant: merchant,
-		AuthNo: request.AuthNo, OutRequestNo: request.OutRequestNo, Amount: request.Amount,
+		AuthNo: request.AuthNo, OutOrderNo: request.OutOrderNo, OutRequestNo: request.OutRequestNo, Amount: request.Amount,
 		Request: store.JSON(content), NotifyURL: notifyURL, Actor: request.Actor,
 	}, token, request.AppAuthToken != "")
 }
@@ -65,7 +70,7 @@ func (e *Engine) Unfreeze(ctx context.Context, request UnfreezeRequest) (Result,
 func (e *Engine) unfreezeProduct() product {
 	return product{
 		kind: store.Unfreeze, method: gateway.MethodUnfreeze, judge: gateway.JudgeUnfreeze, amountField: "amount",
-		questions: unfreezeQuestions, conclusive: true,
+		questions: unfreezeQuestions, asked: fundAsked("pre-authorisation"),
 		tells: func(n *notify.Notification) bool { return n.Kind == notify.KindUnfreeze },
 		notified: func(ctx context.Context, n *notify.Notification, other func(context.Context) error) error {
 			return e.fundNotice(ctx, n, e.fundWord(store.Unfreeze, n), other)
@@ -74,10 +79,17 @@ func (e *Engine) unfreezeProduct() product {
 }
 
 func unfreezeQuestions(r store.Refund) []question {
-	return []question{{
-		method:  gateway.MethodAuthQuery,
-		content: gateway.AuthQuery{AuthNo: r.AuthNo, OutRequestNo: r.OutRequestNo, OperationType: "UNFREEZE"},
-		judge:   gateway.JudgeAuthQuery,
-		amount:  func(reply gateway.Reply) money.Amount { return gateway.DecodeCoupon(reply).Amount },
-	}}
+	var questions []question
+	for _, pair := range fundPairs(r) {
+		questions = append(questions, question{
+			method: gateway.MethodAuthQuery,
+			content: gateway.AuthQuery{
+				AuthNo: pair.AuthNo, OperationID: pair.OperationID, OutOrderNo: pair.OutOrderNo, OutRequestNo: pair.OutRequestNo,
+				OperationType: gateway.OperationUnfreeze,
+			},
+			judge:  gateway.JudgeAuthQuery,
+			amount: func(reply gateway.Reply) money.Amount { return gateway.DecodeAuthQuery(reply).Amount },
+		})
+	}
+	return questions
 }

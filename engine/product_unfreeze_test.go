@@ -17,14 +17,14 @@ import (
 
 // releaseOf is the body of a release of the pre-authorisation A1.
 func releaseOf(number, amount string) string {
-	return fmt.Sprintf(`{"auth_no":"A1","out_request_no":%q,"amount":%q,"remark":"r"}`, number, amount)
+	return fmt.Sprintf(`{"auth_no":"A1","out_order_no":"O1","out_request_no":%q,"amount":%q,"remark":"r"}`, number, amount)
 }
 
 // preAuthShop has one pre-authorisation, A1 of 10.00.
 func preAuthShop(t *testing.T) *shoptest.Shop {
 	t.Helper()
 	s := shoptest.NewShop(t)
-	s.Alipay.AddPreAuth(alipaytest.PreAuth{AuthNo: "A1", OutRequestNo: "FREEZE1", Amount: 10_00})
+	s.Alipay.AddPreAuth(alipaytest.PreAuth{AuthNo: "A1", OutOrderNo: "O1", OutRequestNo: "FREEZE1", Amount: 10_00})
 	return s
 }
 
@@ -99,8 +99,8 @@ func TestFaultsOfAnUnfreeze(t *testing.T) {
 	}
 }
 
-// A request that never arrived is sent again, the same, after a signed not-found;
-// one that Alipay does not have the pre-authorisation of fails only then.
+// A request that never arrived is sent again, the same, after a signed not-found.
+// One for a pre-authorisation that Alipay does not know fails.
 func TestUnfreezeThatNeverArrived(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := preAuthShop(t)
@@ -111,7 +111,7 @@ func TestUnfreezeThatNeverArrived(t *testing.T) {
 		s.ExpectMoved("R1=4.00")
 
 		body := strings.Replace(releaseOf("R2", "1.00"), "A1", "A9", 1)
-		s.Expect(release(s, body), 422, "failed") // the question right after it says so, too
+		s.Expect(release(s, body), 422, "failed")
 		s.ExpectTold("refund_succeeded refund_failed")
 	})
 }

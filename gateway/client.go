@@ -5,9 +5,10 @@
 // [Client.Do] is the call, for any method. The methods around refunds have
 // typed forms: [Client.RefundTrade], [Client.QueryRefund],
 // [Client.RefundCoupon], [Client.QueryCoupon], [Client.RefundFundTrans],
-// [Client.QueryFundTrans], [Client.QueryTrade] and [Client.CloseTrade]. Whether
-// money moved is decided by [JudgeTradeRefund] and its like, from one table; an
-// error from a call is not a failed refund.
+// [Client.QueryFundTrans], [Client.Unfreeze], [Client.QueryAuth],
+// [Client.QueryTrade] and [Client.CloseTrade]. Whether money moved is decided by
+// [JudgeTradeRefund] and its like, from one table; an error from a call is not a
+// failed refund.
 //
 // Nothing in an answer is believed before the signature over its raw bytes was
 // verified, and nothing is decrypted before. In certificate mode a client follows
@@ -196,8 +197,7 @@ func (c *Client) Do(ctx context.Context, method string, biz any, o Options) (Rep
 	return c.open(ctx, reply, answer)
 }
 
-// post makes one exchange by version 2. What it returns as an error wraps
-// ErrNotSent or ErrNoAnswer.
+// post makes one exchange by version 2. Its errors wrap ErrNotSent or ErrNoAnswer.
 func (c *Client) post(ctx context.Context, query, form string) (answer []byte, trace string, err error) {
 	u := *c.url
 	u.RawQuery = query
@@ -216,8 +216,8 @@ type exchanged struct {
 	trace  string
 }
 
-// exchange posts body to u once. What it returns as an error wraps ErrNotSent or
-// ErrNoAnswer; an answer of any status is none.
+// exchange posts body to u once. Its errors wrap ErrNotSent or ErrNoAnswer. An
+// answer is no error, whatever its status.
 func (c *Client) exchange(ctx context.Context, u *url.URL, header http.Header, body string) (exchanged, error) {
 	var connecting, connected atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{

@@ -83,3 +83,45 @@ func DecodeCoupon(reply Reply) CouponAnswer {
 	})
 	return a
 }
+
+// couponRows are what the return of a red packet adds to the outcome table.
+var couponRows = []Row{
+	{Calls: []Call{CouponRefundCall}, Transport: SignedAnswer, Codes: []string{"10000", "10003"}, Why: "in progress; only a query tells"},
+
+	{Calls: []Call{CouponRefundCall}, Transport: SignedAnswer, Codes: []string{"40004"}, SubCodes: []string{"UNIQUE_VIOLATION"}, Verdict: Verdict{Ended: true}, Why: "a repeated number: only a query tells what became of it"},
+	{Calls: []Call{CouponRefundCall}, Transport: SignedAnswer, Codes: []string{"40004"}, SubCodes: []string{"ACCESS_FORBIDDEN", "HAS_NO_PRIVILEGE"}, Verdict: Verdict{Outcome: FailedRetryable}, Why: "a permission can be granted, then the same number sent again"},
+	{Calls: []Call{CouponRefundCall}, Transport: SignedAnswer, Codes: []string{"40004"}, SubCodes: []string{
+		"MONEY_NOT_ENOUGH", "ILLEGAL_ARGUMENT", "AUTH_ORDER_NOT_EXIST", "ENTERPRISE_PAY_BIZ_ERROR",
+	}, Verdict: Verdict{Outcome: Failed}, Why: "refused for good"},
+
+	{Calls: []Call{CouponQueryCall}, Transport: SignedAnswer, Codes: []string{"40004"}, SubCodes: []string{"AUTH_OPERATION_NOT_EXIST", "AUTH_ORDER_NOT_EXIST"}, Verdict: Verdict{Outcome: NotFound}, Why: "no such operation"},
+}
+
+var couponOutcomes = outcomesOf(couponRows...)
+
+// JudgeCouponRefund says what the reply and error of
+// alipay.fund.coupon.order.refund prove.
+func JudgeCouponRefund(reply Reply, err error, want Want) Verdict {
+	a, proof := DecodeCoupon(reply), Unclear
+	switch {
+	case want.contradicted(a.AuthNo, a.OutRequestNo, a.Amount):
+		proof = Mismatch
+	case a.Status == "SUCCESS":
+		proof = Moved
+	}
+	return couponOutcomes.judge(CouponRefundCall, reply, err, proof)
+}
+
+// JudgeCouponQuery says what the reply and error of
+// alipay.fund.coupon.operation.query prove. Success wants operation_type REFUND,
+// status SUCCESS, and the auth_no, number and amount that were asked about.
+func JudgeCouponQuery(reply Reply, err error, want Want) Verdict {
+	a, proof := DecodeCoupon(reply), Unclear
+	switch {
+	case a.OperationType != "" && a.OperationType != "REFUND", want.contradicted(a.AuthNo, a.OutRequestNo, a.Amount):
+		proof = Mismatch
+	case a.OperationType == "REFUND" && a.Status == "SUCCESS" && a.AuthNo != "" && (a.OutRequestNo != "" || want.OutRequestNo == "") && (a.Amount != 0 || want.Amount == 0):
+		proof = Moved
+	}
+	return couponOutcomes.judge(CouponQueryCall, reply, err, proof)
+}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/alirefund/alirefund/internal/rawjson"
+	"github.com/alirefund/alirefund/money"
 )
 
 // errEnvelope is what is wrong with an answer that is no envelope of Alipay's.
@@ -163,6 +164,15 @@ func (r Reply) Text(name string) string {
 		})
 	}
 	return found
+}
+
+// amount is [Reply.Text] as an amount of yuan; 0 if it is none.
+func (r Reply) amount(name string) money.Amount {
+	parsed, err := money.Parse(r.Text(name))
+	if err != nil {
+		return 0
+	}
+	return parsed
 }
 
 // shortSubCode drops what stands before the last point: the same condition

@@ -89,6 +89,15 @@ func DecodeFundTransQuery(reply Reply) FundTransQueryAnswer {
 	}
 }
 
+// fundTransRows are what the return of a red packet of the newer product adds to the outcome table.
+var fundTransRows = []Row{
+	{Calls: []Call{FundTransRefundCall}, Transport: SignedAnswer, Codes: []string{"10000", "10003"}, Why: "in progress; only a query tells"},
+
+	{Calls: []Call{FundTransRefundCall, FundTransQueryCall}, Transport: SignedAnswer, Codes: []string{"40004"}, Why: "its sub_codes are not documented: none of them proves that nothing moved"},
+}
+
+var fundTransOutcomes = outcomesOf(fundTransRows...)
+
 // JudgeFundTransRefund says what the reply and error of alipay.fund.trans.refund
 // prove. Success wants status SUCCESS and everything that the answer must name,
 // the same as was asked for.
@@ -101,7 +110,7 @@ func JudgeFundTransRefund(reply Reply, err error, want Want) Verdict {
 	case a.Status == "SUCCESS" && a.OutRequestNo != "" && a.RefundAmount != 0:
 		proof = Moved
 	}
-	return judge(FundTransRefundCall, reply, err, proof)
+	return fundTransOutcomes.judge(FundTransRefundCall, reply, err, proof)
 }
 
 // JudgeFundTransQuery says what the reply and error of
@@ -116,5 +125,5 @@ func JudgeFundTransQuery(reply Reply, err error, want Want) Verdict {
 	case a.Status == "SUCCESS" && a.OutBizNo != "" && a.TransAmount != 0 && (a.OrderID == "" || a.OrderID != want.AuthNo):
 		proof = Moved
 	}
-	return judge(FundTransQueryCall, reply, err, proof)
+	return fundTransOutcomes.judge(FundTransQueryCall, reply, err, proof)
 }

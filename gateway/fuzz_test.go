@@ -87,6 +87,7 @@ func FuzzDecode(f *testing.F) {
 		sampleNode, refundNode, ``, `{`, `{}`, `null`, `{"refund_detail_item_list":[{},[`, `{"refund_detail_item_list":[,]}`,
 		`{"refund_preset_paytool_list":{"amount":[1,"2.00",null]},"fund_change":"\u0059"}`,
 		`{"operation_type":"REFUND","status":"SUCCESS","auth_no":"A1","out_request_no":"R1","amount":1}`,
+		`{"operation_type":"UNFREEZE","status":"SUCCESS","auth_no":"A1","out_request_no":"R1","amount":"1.00","rest_amount":0}`,
 		"{\"refund_status\":\"\xd5\\\"", `{"refund_amount":-1}`,
 	} {
 		f.Add([]byte(seed))
@@ -96,6 +97,8 @@ func FuzzDecode(f *testing.F) {
 		gateway.DecodeTradeRefund(reply)
 		gateway.DecodeRefundQuery(reply)
 		gateway.DecodeCoupon(reply)
+		gateway.DecodeUnfreeze(reply)
+		gateway.DecodeAuthQuery(reply)
 		reply.Text("fund_change")
 		for call, judge := range judges {
 			outcome := judge(reply, nil, asked).Outcome

@@ -10,8 +10,8 @@ import (
 )
 
 // What Alipay's documents say of each code, in lists of their own: the error
-// table of alipay.trade.refund (opendocs), the support pages of the red packet
-// interfaces, and the gateway's common codes.
+// tables of alipay.trade.refund and of alipay.fund.auth.order.unfreeze (opendocs),
+// the support pages of the red packet interfaces, and the gateway's common codes.
 var (
 	allCodes = []string{
 		"10000", "10003", "20000", "20001", "40001", "40002", "40003", "40004", "40005", "40006",
@@ -34,6 +34,13 @@ var (
 	couponFinal    = strings.Fields("MONEY_NOT_ENOUGH ILLEGAL_ARGUMENT AUTH_ORDER_NOT_EXIST ENTERPRISE_PAY_BIZ_ERROR")
 	couponSpecial  = strings.Fields("UNIQUE_VIOLATION AUTH_OPERATION_NOT_EXIST")
 
+	unfreezeMendable = strings.Fields("ACCESS_FORBIDDEN PAYER_USER_STATUS_LIMIT")
+	unfreezeFinal    = strings.Fields("ILLEGAL_ARGUMENT AUTH_ORDER_NOT_EXIST REQUEST_AMOUNT_EXCEED ILLEGAL_STATUS PAYER_NOT_EXIST")
+	unfreezeOver     = strings.Fields("ORDER_ALREADY_CLOSED ORDER_ALREADY_FINISH")
+	unfreezeSpecial  = strings.Fields("BIZ_ERROR CANCEL_OPERATION_TIME_OUT")
+
+	nothingThere = strings.Fields("AUTH_OPERATION_NOT_EXIST AUTH_ORDER_NOT_EXIST")
+
 	otherCodes = []string{
 		"", "NEW_ERROR", "TRADE_NOT_EXIST_2", "trade_not_exist", "XTRADE_NOT_EXIST", "*", "SYSTEM_ERROR_RETRY", "XSYSTEM_ERROR",
 		"unknow-error-2", "invalid-signature", "invalid-app-id", "missing-method", "insufficient-isv-permissions",
@@ -44,7 +51,8 @@ var (
 
 // allSubCodes are the ones above and whatever the table names besides.
 func allSubCodes() []string {
-	all := slices.Concat(unknownCodes, tradeMendable, tradeFinal, tradeSpecial, couponMendable, couponFinal, couponSpecial, otherCodes)
+	all := slices.Concat(unknownCodes, tradeMendable, tradeFinal, tradeSpecial, couponMendable, couponFinal, couponSpecial,
+		unfreezeMendable, unfreezeFinal, unfreezeOver, unfreezeSpecial, otherCodes)
 	for _, row := range gateway.Table() {
 		for _, code := range row.SubCodes {
 			all = append(all, strings.Trim(code, "*"))
@@ -54,99 +62,98 @@ func allSubCodes() []string {
 	return slices.Compact(all)
 }
 
+// The verdicts.
+var (
+	unresolved = gateway.Verdict{}
+	attention  = gateway.Verdict{Attention: true}
+	ended      = gateway.Verdict{Ended: true}
+	succeeded  = gateway.Verdict{Outcome: gateway.Succeeded}
+	retryable  = gateway.Verdict{Outcome: gateway.FailedRetryable}
+	failed     = gateway.Verdict{Outcome: gateway.Failed}
+	checked    = gateway.Verdict{Outcome: gateway.Failed, Check: true}
+	notFound   = gateway.Verdict{Outcome: gateway.NotFound}
+)
+
+// refusals are what each call's sub_codes of 40004 mean; what is not here leaves
+// the refund unresolved.
+var refusals = map[gateway.Call][]struct {
+	codes []string
+	means gateway.Verdict
+}{
+	gateway.TradeRefundCall: {
+		{tradeMendable, retryable},
+		{tradeFinal, failed},
+		{[]string{"TRADE_HAS_CLOSE"}, checked},
+		{[]string{"DISCORDANT_REPEAT_REQUEST"}, gateway.Verdict{Ended: true, Attention: true}},
+	},
+	gateway.RefundQueryCall: {{[]string{"TRADE_NOT_EXIST"}, notFound}},
+	gateway.CouponRefundCall: {
+		{couponMendable, retryable},
+		{couponFinal, failed},
+		{[]string{"UNIQUE_VIOLATION"}, ended},
+	},
+	gateway.CouponQueryCall: {{nothingThere, notFound}},
+	gateway.UnfreezeCall: {
+		{unfreezeMendable, retryable},
+		{unfreezeFinal, failed},
+		{unfreezeOver, checked},
+		{[]string{"UNIQUE_VIOLATION"}, gateway.Verdict{Ended: true, Attention: true}},
+		{[]string{"BIZ_ERROR"}, attention},
+	},
+	gateway.AuthQueryCall: {
+		{nothingThere, notFound},
+		{couponMendable, attention},
+	},
+}
+
+var asking = []gateway.Call{gateway.RefundQueryCall, gateway.CouponQueryCall, gateway.FundTransQueryCall, gateway.AuthQueryCall}
+
 // expected is the table over again, in the order in which a person would ask.
 func expected(call gateway.Call, transport gateway.Transport, code, sub string, proof gateway.Proof) gateway.Verdict {
-	var (
-		unresolved = gateway.Verdict{}
-		attention  = gateway.Verdict{Attention: true}
-		ended      = gateway.Verdict{Ended: true}
-		asks       = call == gateway.RefundQueryCall || call == gateway.CouponQueryCall || call == gateway.FundTransQueryCall || call == gateway.AuthQueryCall
-	)
-	switch transport {
-	case gateway.NothingSent:
+	asks := slices.Contains(asking, call)
+	switch {
+	case transport == gateway.NothingSent:
 		return gateway.Verdict{Outcome: gateway.NotSent}
-	case gateway.NoAnswer:
+	case transport == gateway.NoAnswer:
 		return unresolved
-	case gateway.Unverified:
+	case transport == gateway.Unverified:
 		return attention
-	}
-	if code == "20000" || strings.Contains(sub, "SYSTEM_ERROR") || strings.Contains(sub, "unknow-error") {
+	case code == "20000" || strings.Contains(sub, "SYSTEM_ERROR") || strings.Contains(sub, "unknow-error"):
 		return unresolved
-	}
-	if slices.Contains(neverExecuted, code) {
-		switch {
-		case !asks:
-			return gateway.Verdict{Outcome: gateway.FailedRetryable}
-		case code == "40005":
-			return unresolved
-		}
+	case slices.Contains(neverExecuted, code) && !asks:
+		return retryable
+	case code == "40005":
+		return unresolved
+	case slices.Contains(neverExecuted, code):
 		return attention
-	}
-	if code == "10000" {
-		switch {
-		case proof == gateway.Moved:
-			return gateway.Verdict{Outcome: gateway.Succeeded}
-		case proof == gateway.Mismatch:
-			return attention
-		case call == gateway.TradeRefundCall:
-			return ended
-		case call == gateway.RefundQueryCall && proof == gateway.Nothing:
-			return gateway.Verdict{Outcome: gateway.NotFound}
+	case code == "10000":
+		return expectedOfSuccess(call, proof)
+	case code == "40004":
+		for _, r := range refusals[call] {
+			if slices.Contains(r.codes, sub) {
+				return r.means
+			}
 		}
-		return unresolved
 	}
-	if code != "40004" {
-		return unresolved
-	}
-	return expectedRefusal(call, sub)
+	return unresolved
 }
 
-// expectedRefusal is expected for a call that was refused by a sub_code.
-func expectedRefusal(call gateway.Call, sub string) gateway.Verdict {
-	ended := gateway.Verdict{Ended: true}
-	in := func(list []string) bool { return slices.Contains(list, sub) }
-	switch call {
-	case gateway.TradeRefundCall:
-		switch {
-		case in(tradeMendable):
-			return gateway.Verdict{Outcome: gateway.FailedRetryable}
-		case in(tradeFinal):
-			return gateway.Verdict{Outcome: gateway.Failed}
-		case sub == "TRADE_HAS_CLOSE":
-			return gateway.Verdict{Outcome: gateway.Failed, Check: true}
-		case sub == "DISCORDANT_REPEAT_REQUEST":
-			return gateway.Verdict{Ended: true, Attention: true}
-		}
-	case gateway.CouponRefundCall:
-		switch {
-		case in(couponMendable):
-			return gateway.Verdict{Outcome: gateway.FailedRetryable}
-		case in(couponFinal):
-			return gateway.Verdict{Outcome: gateway.Failed}
-		case sub == "UNIQUE_VIOLATION":
-			return ended
-		}
-	case gateway.RefundQueryCall:
-		if sub == "TRADE_NOT_EXIST" {
-			return gateway.Verdict{Outcome: gateway.NotFound}
-		}
-	case gateway.UnfreezeCall:
-		switch {
-		case in(couponMendable):
-			return gateway.Verdict{Outcome: gateway.FailedRetryable, Check: true}
-		case sub == "ILLEGAL_ARGUMENT" || sub == "AUTH_ORDER_NOT_EXIST":
-			return gateway.Verdict{Outcome: gateway.Failed, Check: true}
-		}
-	case gateway.CouponQueryCall, gateway.AuthQueryCall:
-		if sub == "AUTH_OPERATION_NOT_EXIST" || sub == "AUTH_ORDER_NOT_EXIST" {
-			return gateway.Verdict{Outcome: gateway.NotFound}
-		}
+func expectedOfSuccess(call gateway.Call, proof gateway.Proof) gateway.Verdict {
+	switch {
+	case proof == gateway.Moved:
+		return succeeded
+	case proof == gateway.Mismatch:
+		return attention
+	case call == gateway.TradeRefundCall:
+		return ended
+	case call == gateway.RefundQueryCall && proof == gateway.Nothing:
+		return notFound
 	}
-	return gateway.Verdict{}
+	return unresolved
 }
 
-// asked is what the calls of the walk are made for, and proven one node of each
-// call for each proof that its Judge function can come to.
+// asked is the refund that all calls of the walk are made for. proven holds, for
+// each call, one node for each proof that its Judge function can find.
 var (
 	asked  = gateway.Want{OutTradeNo: "T1", AuthNo: "A1", OutRequestNo: "R1", Amount: 100}
 	proven = map[gateway.Call]map[gateway.Proof]string{
@@ -171,16 +178,6 @@ var (
 			gateway.Unclear:  `"auth_no":"A1","out_request_no":"R1","amount":"1.00","status":"CLOSED","operation_type":"REFUND"`,
 			gateway.Mismatch: `"auth_no":"A1","out_request_no":"R1","amount":"1.00","status":"SUCCESS","operation_type":"PAY"`,
 		},
-		gateway.UnfreezeCall: {
-			gateway.Moved:    `"auth_no":"A1","out_request_no":"R1","amount":"1.00","status":"SUCCESS"`,
-			gateway.Unclear:  `"auth_no":"A1","status":"SUCCESS"`,
-			gateway.Mismatch: `"auth_no":"A1","out_request_no":"R1","amount":"1.01","status":"SUCCESS"`,
-		},
-		gateway.AuthQueryCall: {
-			gateway.Moved:    `"auth_no":"A1","out_request_no":"R1","amount":"1.00","status":"SUCCESS","operation_type":"UNFREEZE"`,
-			gateway.Unclear:  `"auth_no":"A1","out_request_no":"R1","amount":"1.00","status":"INIT","operation_type":"UNFREEZE"`,
-			gateway.Mismatch: `"auth_no":"A1","out_request_no":"R1","amount":"1.00","status":"SUCCESS","operation_type":"FREEZE"`,
-		},
 		gateway.FundTransRefundCall: {
 			gateway.Moved:    `"order_id":"A1","out_request_no":"R1","refund_amount":"1.00","status":"SUCCESS"`,
 			gateway.Unclear:  `"order_id":"A1","out_request_no":"R1","refund_amount":"1.00","status":"DEALING"`,
@@ -190,6 +187,16 @@ var (
 			gateway.Moved:    `"order_id":"F1","out_biz_no":"R1","trans_amount":"1.00","status":"SUCCESS"`,
 			gateway.Unclear:  `"order_id":"F1","out_biz_no":"R1","trans_amount":"1.00","status":"CLOSED"`,
 			gateway.Mismatch: `"order_id":"F1","out_biz_no":"R2","trans_amount":"1.00","status":"SUCCESS"`,
+		},
+		gateway.UnfreezeCall: {
+			gateway.Moved:    `"auth_no":"A1","out_request_no":"R1","amount":"1.00","status":"SUCCESS"`,
+			gateway.Unclear:  `"auth_no":"A1","out_request_no":"R1","amount":"1.00","status":"INIT"`,
+			gateway.Mismatch: `"auth_no":"A1","out_request_no":"R1","amount":"2.00","status":"SUCCESS"`,
+		},
+		gateway.AuthQueryCall: {
+			gateway.Moved:    `"auth_no":"A1","out_request_no":"R1","amount":"1.00","status":"SUCCESS","operation_type":"UNFREEZE"`,
+			gateway.Unclear:  `"auth_no":"A1","out_request_no":"R1","amount":"1.00","status":"INIT","operation_type":"UNFREEZE"`,
+			gateway.Mismatch: `"auth_no":"A1","out_request_no":"R1","amount":"1.00","status":"SUCCESS","operation_type":"FREEZE"`,
 		},
 	}
 	judges = map[gateway.Call]func(gateway.Reply, error, gateway.Want) gateway.Verdict{
@@ -207,7 +214,8 @@ var (
 	transports = []gateway.Transport{gateway.NothingSent, gateway.NoAnswer, gateway.Unverified, gateway.SignedAnswer}
 )
 
-// came is the reply and the error of a call that fared so.
+// came returns the reply and the error of a call that ended with this transport,
+// code and sub_code, and with these fields in the node.
 func came(transport gateway.Transport, code, sub, fields string) (gateway.Reply, error) {
 	reply := gateway.Reply{Code: code, SubCode: sub, Signed: transport == gateway.SignedAnswer}
 	if reply.Signed {
@@ -262,10 +270,10 @@ func TestOutcomes(t *testing.T) {
 	t.Logf("%d combinations", walked)
 }
 
-// checkInvariants are the sentences that must be true of any table.
+// checkInvariants checks what must be true of any such table.
 func checkInvariants(t *testing.T, got gateway.Verdict, transport gateway.Transport, code, sub string, proof gateway.Proof) {
 	t.Helper()
-	failed := got.Outcome == gateway.Failed || got.Outcome == gateway.FailedRetryable
+	refused := got.Outcome == gateway.Failed || got.Outcome == gateway.FailedRetryable
 	for _, rule := range []struct {
 		broken bool
 		says   string
@@ -274,11 +282,11 @@ func checkInvariants(t *testing.T, got gateway.Verdict, transport gateway.Transp
 		{(got.Outcome == gateway.NotSent) != (transport == gateway.NothingSent), "not sent is what did not leave"},
 		{got.Outcome == gateway.Succeeded && (proof != gateway.Moved || code != "10000"), "only what moved succeeds"},
 		{got.Outcome == gateway.NotFound && proof != gateway.Nothing && code == "10000", "only an answer without details finds nothing"},
-		{failed && (code == "20000" || code == "10000" || code == "10003"), "an accepted or unknown call does not fail"},
-		{failed && (strings.Contains(sub, "SYSTEM_ERROR") || strings.Contains(sub, "unknow-error")), "what Alipay does not know does not fail"},
+		{refused && (code == "20000" || code == "10000" || code == "10003"), "an accepted or unknown call does not fail"},
+		{refused && (strings.Contains(sub, "SYSTEM_ERROR") || strings.Contains(sub, "unknow-error")), "what Alipay does not know does not fail"},
 		{got.Outcome != gateway.Unresolved && code == "40004" && transport == gateway.SignedAnswer && slices.Contains(otherCodes, sub), "an unknown sub_code is unresolved"},
 		{got.Ended && got.Outcome != gateway.Unresolved, "Ended belongs to unresolved"},
-		{got.Check && !failed, "Check belongs to failed"},
+		{got.Check && !refused, "Check belongs to failed"},
 	} {
 		if rule.broken {
 			t.Errorf("%v, %q, %q, %v: %+v: %s", transport, code, sub, proof, got, rule.says)
@@ -286,7 +294,7 @@ func checkInvariants(t *testing.T, got gateway.Verdict, transport gateway.Transp
 	}
 }
 
-// A verdict of the table itself, for facts that no Judge function makes.
+// Facts that no Judge function can find prove nothing.
 func TestJudgeOfNoFacts(t *testing.T) {
 	for _, f := range []gateway.Facts{
 		{},

@@ -71,87 +71,112 @@ func (a arrived) text(t *testing.T) []byte {
 	return signer.AppendText(nil, params, 0)
 }
 
+// hard is a text of what a form, or JSON, escapes.
+const hard = "T+1 %2B&=a;b#?/\\\"'<>~*中文\t\U0001F9E7"
+
+type wanted struct {
+	name  string
+	call  func(*gateway.Client)
+	query map[string]string // beside what every request holds
+	biz   string
+}
+
+// requests are calls, and what they must send.
+var requests = []wanted{
+	{
+		name:  "plain refund",
+		call:  func(c *gateway.Client) { _, _ = c.RefundTrade(context.Background(), refund, gateway.Options{}) },
+		query: map[string]string{"method": "alipay.trade.refund"},
+		biz:   `{"out_trade_no":"T1","refund_amount":"1.00","out_request_no":"R1"}`,
+	},
+	{
+		name: "characters that a form escapes",
+		call: func(c *gateway.Client) {
+			r := refund
+			r.RefundReason = hard
+			_, _ = c.RefundTrade(context.Background(), r, gateway.Options{AppAuthToken: "to+ken/=&%中", NotifyURL: "https://shop.example/n?a=1&b=x+y"})
+		},
+		query: map[string]string{"method": "alipay.trade.refund", "app_auth_token": "to+ken/=&%中", "notify_url": "https://shop.example/n?a=1&b=x+y"},
+		biz:   `{"out_trade_no":"T1","refund_amount":"1.00","out_request_no":"R1","refund_reason":` + quoted(hard) + `}`,
+	},
+	{
+		name: "red packet",
+		call: func(c *gateway.Client) {
+			_, _ = c.RefundCoupon(context.Background(), gateway.CouponRefund{AuthNo: "A1", OutRequestNo: "R1", Amount: 1, Remark: "剩余"}, gateway.Options{NotifyURL: "https://shop.example/n"})
+		},
+		query: map[string]string{"method": "alipay.fund.coupon.order.refund", "notify_url": "https://shop.example/n"},
+		biz:   `{"auth_no":"A1","out_request_no":"R1","amount":"0.01","remark":"剩余"}`,
+	},
+	{
+		name: "pre-authorisation",
+		call: func(c *gateway.Client) {
+			_, _ = c.Unfreeze(context.Background(), gateway.Unfreeze{
+				AuthNo: "A1", OutRequestNo: "R1", Amount: 1, Remark: "退押金", ExtraParam: `{"unfreezeBizInfo":"{}"}`,
+			}, gateway.Options{NotifyURL: "https://shop.example/n"})
+		},
+		query: map[string]string{"method": "alipay.fund.auth.order.unfreeze", "notify_url": "https://shop.example/n"},
+		biz:   `{"auth_no":"A1","out_request_no":"R1","amount":"0.01","remark":"退押金","extra_param":"{\"unfreezeBizInfo\":\"{}\"}"}`,
+	},
+	{
+		name: "pre-authorisation query",
+		call: func(c *gateway.Client) {
+			_, _ = c.QueryAuth(context.Background(), gateway.AuthQuery{OutOrderNo: "O1", OutRequestNo: "R1", OperationType: gateway.OperationUnfreeze}, gateway.Options{})
+		},
+		query: map[string]string{"method": "alipay.fund.auth.operation.detail.query"},
+		biz:   `{"out_order_no":"O1","out_request_no":"R1","operation_type":"UNFREEZE"}`,
+	},
+	{
+		name: "refund query",
+		call: func(c *gateway.Client) {
+			_, _ = c.QueryRefund(context.Background(), gateway.RefundQuery{OutTradeNo: "T1", OutRequestNo: "R1", QueryOptions: []string{"gmt_refund_pay"}}, gateway.Options{})
+		},
+		query: map[string]string{"method": "alipay.trade.fastpay.refund.query"},
+		biz:   `{"out_trade_no":"T1","out_request_no":"R1","query_options":["gmt_refund_pay"]}`,
+	},
+	{
+		name: "red packet query",
+		call: func(c *gateway.Client) {
+			_, _ = c.QueryCoupon(context.Background(), gateway.CouponQuery{AuthNo: "A1", OperationID: "O1"}, gateway.Options{})
+		},
+		query: map[string]string{"method": "alipay.fund.coupon.operation.query"},
+		biz:   `{"auth_no":"A1","operation_id":"O1"}`,
+	},
+	{
+		name: "trade query",
+		call: func(c *gateway.Client) {
+			_, _ = c.QueryTrade(context.Background(), gateway.TradeQuery{TradeNo: "2026"}, gateway.Options{})
+		},
+		query: map[string]string{"method": "alipay.trade.query"},
+		biz:   `{"trade_no":"2026"}`,
+	},
+	{
+		name: "trade close",
+		call: func(c *gateway.Client) {
+			_, _ = c.CloseTrade(context.Background(), gateway.TradeClose{OutTradeNo: "T1"}, gateway.Options{})
+		},
+		query: map[string]string{"method": "alipay.trade.close"},
+		biz:   `{"out_trade_no":"T1"}`,
+	},
+	{
+		name: "biz_content as it is given",
+		call: func(c *gateway.Client) {
+			_, _ = c.Do(context.Background(), "some.method", json.RawMessage(` {"b":1, "a":"<&>"}`), gateway.Options{})
+		},
+		query: map[string]string{"method": "some.method"},
+		biz:   ` {"b":1, "a":"<&>"}`,
+	},
+	{
+		name: "no biz_content",
+		call: func(c *gateway.Client) {
+			_, _ = c.Do(context.Background(), "some.method", json.RawMessage{}, gateway.Options{})
+		},
+		query: map[string]string{"method": "some.method"},
+	},
+}
+
 func TestRequest(t *testing.T) {
-	const hard = "T+1 %2B&=a;b#?/\\\"'<>~*中文\t\U0001F9E7"
 	verifier := must(signer.NewVerifier(&appKey().PublicKey))
-	for _, c := range []struct {
-		name  string
-		call  func(*gateway.Client)
-		query map[string]string // beside what every request holds
-		biz   string
-	}{
-		{
-			name:  "plain refund",
-			call:  func(c *gateway.Client) { _, _ = c.RefundTrade(context.Background(), refund, gateway.Options{}) },
-			query: map[string]string{"method": "alipay.trade.refund"},
-			biz:   `{"out_trade_no":"T1","refund_amount":"1.00","out_request_no":"R1"}`,
-		},
-		{
-			name: "characters that a form escapes",
-			call: func(c *gateway.Client) {
-				r := refund
-				r.RefundReason = hard
-				_, _ = c.RefundTrade(context.Background(), r, gateway.Options{AppAuthToken: "to+ken/=&%中", NotifyURL: "https://shop.example/n?a=1&b=x+y"})
-			},
-			query: map[string]string{"method": "alipay.trade.refund", "app_auth_token": "to+ken/=&%中", "notify_url": "https://shop.example/n?a=1&b=x+y"},
-			biz:   `{"out_trade_no":"T1","refund_amount":"1.00","out_request_no":"R1","refund_reason":` + quoted(hard) + `}`,
-		},
-		{
-			name: "red packet",
-			call: func(c *gateway.Client) {
-				_, _ = c.RefundCoupon(context.Background(), gateway.CouponRefund{AuthNo: "A1", OutRequestNo: "R1", Amount: 1, Remark: "剩余"}, gateway.Options{NotifyURL: "https://shop.example/n"})
-			},
-			query: map[string]string{"method": "alipay.fund.coupon.order.refund", "notify_url": "https://shop.example/n"},
-			biz:   `{"auth_no":"A1","out_request_no":"R1","amount":"0.01","remark":"剩余"}`,
-		},
-		{
-			name: "refund query",
-			call: func(c *gateway.Client) {
-				_, _ = c.QueryRefund(context.Background(), gateway.RefundQuery{OutTradeNo: "T1", OutRequestNo: "R1", QueryOptions: []string{"gmt_refund_pay"}}, gateway.Options{})
-			},
-			query: map[string]string{"method": "alipay.trade.fastpay.refund.query"},
-			biz:   `{"out_trade_no":"T1","out_request_no":"R1","query_options":["gmt_refund_pay"]}`,
-		},
-		{
-			name: "red packet query",
-			call: func(c *gateway.Client) {
-				_, _ = c.QueryCoupon(context.Background(), gateway.CouponQuery{AuthNo: "A1", OperationID: "O1"}, gateway.Options{})
-			},
-			query: map[string]string{"method": "alipay.fund.coupon.operation.query"},
-			biz:   `{"auth_no":"A1","operation_id":"O1"}`,
-		},
-		{
-			name: "trade query",
-			call: func(c *gateway.Client) {
-				_, _ = c.QueryTrade(context.Background(), gateway.TradeQuery{TradeNo: "2026"}, gateway.Options{})
-			},
-			query: map[string]string{"method": "alipay.trade.query"},
-			biz:   `{"trade_no":"2026"}`,
-		},
-		{
-			name: "trade close",
-			call: func(c *gateway.Client) {
-				_, _ = c.CloseTrade(context.Background(), gateway.TradeClose{OutTradeNo: "T1"}, gateway.Options{})
-			},
-			query: map[string]string{"method": "alipay.trade.close"},
-			biz:   `{"out_trade_no":"T1"}`,
-		},
-		{
-			name: "biz_content as it is given",
-			call: func(c *gateway.Client) {
-				_, _ = c.Do(context.Background(), "some.method", json.RawMessage(` {"b":1, "a":"<&>"}`), gateway.Options{})
-			},
-			query: map[string]string{"method": "some.method"},
-			biz:   ` {"b":1, "a":"<&>"}`,
-		},
-		{
-			name: "no biz_content",
-			call: func(c *gateway.Client) {
-				_, _ = c.Do(context.Background(), "some.method", json.RawMessage{}, gateway.Options{})
-			},
-			query: map[string]string{"method": "some.method"},
-		},
-	} {
+	for _, c := range requests {
 		t.Run(c.name, func(t *testing.T) {
 			got := send(t, c.call)
 			if err := verifier.Verify(got.text(t), got.query.Get("sign")); err != nil {

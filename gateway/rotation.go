@@ -38,7 +38,7 @@ type rotation struct {
 //
 // An unknown one has the certificate fetched. If the signature matches a trusted
 // key all the same - Alipay usually renews a certificate for the same key - nobody
-// waits for that. Else the answer waits, until ctx ends.
+// waits for that. Otherwise the answer waits, until ctx ends.
 func (c *Client) verify(ctx context.Context, sn string, text []byte, sign string) bool {
 	err := c.verifier.VerifyBy(sn, text, sign)
 	switch {
@@ -82,7 +82,8 @@ func (c *Client) fetch(sn string) <-chan struct{} {
 	flight := make(chan struct{})
 	r.flight = flight
 	go func() {
-		// Of its own, for it is no single call's: whoever waits may go.
+		// The fetch has a context of its own, because several calls may wait for it,
+		// and none of them ends it by giving up.
 		ctx, cancel := context.WithTimeout(context.Background(), c.timeout)
 		defer cancel()
 		err := c.download(ctx, sn)

@@ -128,7 +128,7 @@ func TestACallsPatienceIsItsOwn(t *testing.T) {
 	})
 }
 
-// While one certificate is fetched another is asked for: it has its turn.
+// A second certificate that is asked for during a fetch is fetched afterwards.
 func TestAnotherNumberWaitsItsTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlatform()

@@ -7,12 +7,10 @@ import (
 	"github.com/alirefund/alirefund/money"
 )
 
-// The methods of this package's typed calls.
+// The methods of a trade's refund.
 const (
 	MethodTradeRefund = "alipay.trade.refund"
 	MethodRefundQuery = "alipay.trade.fastpay.refund.query"
-	MethodTradeQuery  = "alipay.trade.query"
-	MethodTradeClose  = "alipay.trade.close"
 )
 
 // TradeRefund is the biz_content of alipay.trade.refund: the fields of its
@@ -229,54 +227,58 @@ func DecodeRefundQuery(reply Reply) RefundQueryAnswer {
 	return a
 }
 
-// TradeQuery is the biz_content of alipay.trade.query.
-type TradeQuery struct {
-	OutTradeNo string `json:"out_trade_no,omitempty"`
-	TradeNo    string `json:"trade_no,omitempty"`
+// tradeRows are what the refund of a trade adds to the outcome table.
+var tradeRows = []Row{
+	{Calls: []Call{TradeRefundCall}, Transport: SignedAnswer, Codes: []string{"10000"}, Verdict: Verdict{Ended: true}, Why: "fund_change is not Y: repeated, or not refunded; only a query tells"},
+
+	{Calls: []Call{TradeRefundCall}, Transport: SignedAnswer, Codes: []string{"40004"}, SubCodes: []string{"DISCORDANT_REPEAT_REQUEST"}, Verdict: Verdict{Ended: true, Attention: true}, Why: "the number was used with another amount; only a query tells whose"},
+	{Calls: []Call{TradeRefundCall}, Transport: SignedAnswer, Codes: []string{"40004"}, SubCodes: []string{
+		"REFUND_CHARGE_ERROR", "SELLER_BALANCE_NOT_ENOUGH", "REFUND_ACCOUNT_NOT_EXIST", "REFUNDALLOC_UNAUTH_LIMIT",
+	}, Verdict: Verdict{Outcome: FailedRetryable}, Why: "can be mended, then the same number sent again"},
+	{Calls: []Call{TradeRefundCall}, Transport: SignedAnswer, Codes: []string{"40004"}, SubCodes: []string{"TRADE_HAS_CLOSE"}, Verdict: Verdict{Outcome: Failed, Check: true}, Why: "closed: never paid, or refunded in full already, perhaps by this number"},
+	{Calls: []Call{TradeRefundCall}, Transport: SignedAnswer, Codes: []string{"40004"}, SubCodes: []string{
+		"REASON_TRADE_BEEN_FREEZEN", "REASON_TRADE_REFUND_FEE_ERR", "REFUND_AMT_NOT_EQUAL_TOTAL", "REFUND_FEE_ERROR",
+		"TRADE_HAS_FINISHED", "TRADE_NOT_EXIST", "TRADE_STATUS_ERROR", "REASON_TRADE_STATUS_INVALID", "TRADE_NOT_ALLOW_REFUND", "USER_NOT_MATCH_ERR",
+		"NOT_ALLOW_PARTIAL_REFUND", "ONLINE_TRADE_VOUCHER_NOT_ALLOW_REFUND",
+		"BUYER_ENABLE_STATUS_FORBID", "BUYER_ERROR", "BUYER_NOT_EXIST", "CUSTOMER_VALIDATE_ERROR",
+		"INVALID_PARAMETER", "CURRENCY_NOT_SUPPORT", "ENTERPRISE_PAY_BIZ_ERROR", "OVERDRAFT_AGREEMENT_NOT_MATCH", "OVERDRAFT_ASSIGN_ACCOUNT_INVALID",
+		"ALLOC_AMOUNT_VALIDATE_ERROR", "REFUND_ROYALTY_PAYEE_ACCOUNT_NOT_EXIST", "TRADE_SETTLE_ERROR",
+	}, Verdict: Verdict{Outcome: Failed}, Why: "refused for good"},
+
+	{Calls: []Call{RefundQueryCall}, Transport: SignedAnswer, Codes: []string{"10000"}, Proofs: []Proof{Nothing}, Verdict: Verdict{Outcome: NotFound}, Why: "no such refund arrived, or it was refused"},
+	{Calls: []Call{RefundQueryCall}, Transport: SignedAnswer, Codes: []string{"40004"}, SubCodes: []string{"TRADE_NOT_EXIST"}, Verdict: Verdict{Outcome: NotFound}, Why: "no such trade, hence no such refund"},
 }
 
-// TradeQueryAnswer is its node. TradeStatus is WAIT_BUYER_PAY, TRADE_SUCCESS
-// (also after partial refunds), TRADE_FINISHED or TRADE_CLOSED (timed out, or
-// refunded in full).
-type TradeQueryAnswer struct {
-	Reply
-	TradeNo, OutTradeNo, TradeStatus string
-	TotalAmount                      money.Amount
-}
+var tradeOutcomes = outcomesOf(tradeRows...)
 
-// QueryTrade calls alipay.trade.query. Errors are [Client.Do]'s.
-func (c *Client) QueryTrade(ctx context.Context, q TradeQuery, o Options) (TradeQueryAnswer, error) {
-	reply, err := c.Do(ctx, MethodTradeQuery, q, o)
-	return TradeQueryAnswer{
-		Reply: reply, TradeNo: reply.Text("trade_no"), OutTradeNo: reply.Text("out_trade_no"),
-		TradeStatus: reply.Text("trade_status"), TotalAmount: reply.amount("total_amount"),
-	}, err
-}
-
-// TradeClose is the biz_content of alipay.trade.close, which takes unpaid
-// trades only.
-type TradeClose struct {
-	OutTradeNo string `json:"out_trade_no,omitempty"`
-	TradeNo    string `json:"trade_no,omitempty"`
-	OperatorID string `json:"operator_id,omitempty"`
-}
-
-// TradeCloseAnswer is its node.
-type TradeCloseAnswer struct {
-	Reply
-	TradeNo, OutTradeNo string
-}
-
-// CloseTrade calls alipay.trade.close. Errors are [Client.Do]'s.
-func (c *Client) CloseTrade(ctx context.Context, r TradeClose, o Options) (TradeCloseAnswer, error) {
-	reply, err := c.Do(ctx, MethodTradeClose, r, o)
-	return TradeCloseAnswer{Reply: reply, TradeNo: reply.Text("trade_no"), OutTradeNo: reply.Text("out_trade_no")}, err
-}
-
-func (r Reply) amount(name string) money.Amount {
-	parsed, err := money.Parse(r.Text(name))
-	if err != nil {
-		return 0
+// JudgeTradeRefund says what the reply and error of alipay.trade.refund prove.
+func JudgeTradeRefund(reply Reply, err error, want Want) Verdict {
+	proof := Unclear
+	switch order := reply.Text("out_trade_no"); {
+	case order != "" && order != want.OutTradeNo:
+		proof = Mismatch
+	case reply.Text("refund_fee") != "" && reply.amount("refund_fee") < want.Amount && reply.Text("fund_change") == "Y":
+		proof = Mismatch // what the trade was refunded in all is less than this refund
+	case reply.Text("fund_change") == "Y":
+		proof = Moved
 	}
-	return parsed
+	return tradeOutcomes.judge(TradeRefundCall, reply, err, proof)
+}
+
+// JudgeRefundQuery says what the reply and error of
+// alipay.trade.fastpay.refund.query prove. Success wants REFUND_SUCCESS and the
+// order, number and amount that were asked about.
+func JudgeRefundQuery(reply Reply, err error, want Want) Verdict {
+	a, proof := DecodeRefundQuery(reply), Unclear
+	switch {
+	case a.OutTradeNo != "" && a.OutTradeNo != want.OutTradeNo, a.OutRequestNo != "" && a.OutRequestNo != want.OutRequestNo:
+		proof = Mismatch
+	case a.RefundStatus == "" && reply.Text("refund_amount") == "":
+		proof = Nothing
+	case a.OutTradeNo == "", a.OutRequestNo == "", want.Amount != 0 && a.RefundAmount != want.Amount:
+		proof = Mismatch
+	case a.RefundStatus == "REFUND_SUCCESS":
+		proof = Moved
+	}
+	return tradeOutcomes.judge(RefundQueryCall, reply, err, proof)
 }

@@ -201,7 +201,7 @@ func (c *Client) signedV3(ctx context.Context, header http.Header, body []byte) 
 	return c.verify(ctx, only(header, "Alipay-Sn"), signed, sign)
 }
 
-// only returns a header that is given once, and nothing of one that is not:
+// only returns the value of a header that is given exactly once, otherwise "":
 // programs disagree on which of two counts.
 func only(header http.Header, name string) string {
 	if values := header[name]; len(values) == 1 {

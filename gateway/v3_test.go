@@ -86,47 +86,52 @@ func (w wire) authorization(t *testing.T, path, token string) map[string]string 
 	return items
 }
 
+type wantedByV3 struct {
+	name, url, sent, path, body, token string
+	call                               func(*gateway.Client)
+}
+
+// requestsByV3 are calls, and what they must send.
+var requestsByV3 = []wantedByV3{
+	{
+		name: "refund", sent: "https://openapi.alipay.com/v3/alipay/trade/refund", path: "/v3/alipay/trade/refund",
+		body: `{"out_trade_no":"T1","refund_amount":"1.00","out_request_no":"R1"}`,
+		call: func(c *gateway.Client) { _, _ = c.RefundTrade(context.Background(), refund, gateway.Options{}) },
+	},
+	{
+		name: "refund query, of the sandbox", url: gateway.Sandbox,
+		sent: "https://openapi-sandbox.dl.alipaydev.com/v3/alipay/trade/fastpay/refund/query", path: "/v3/alipay/trade/fastpay/refund/query",
+		body: `{"out_trade_no":"T1","out_request_no":"R1"}`,
+		call: func(c *gateway.Client) {
+			_, _ = c.QueryRefund(context.Background(), gateway.RefundQuery{OutTradeNo: "T1", OutRequestNo: "R1"}, gateway.Options{})
+		},
+	},
+	{
+		name: "trade query, for a merchant", url: "http://127.0.0.1:8080", sent: "http://127.0.0.1:8080/v3/alipay/trade/query", path: "/v3/alipay/trade/query",
+		body: `{"trade_no":"2026"}`, token: "201602BBtoken",
+		call: func(c *gateway.Client) {
+			_, _ = c.QueryTrade(context.Background(), gateway.TradeQuery{TradeNo: "2026"}, gateway.Options{AppAuthToken: "201602BBtoken"})
+		},
+	},
+	{
+		name: "trade close, behind a proxy's path", url: "https://proxy.example/alipay%2Fa/gateway.do",
+		sent: "https://proxy.example/alipay/a/v3/alipay/trade/close", path: "/v3/alipay/trade/close",
+		body: `{"out_trade_no":"T1"}`,
+		call: func(c *gateway.Client) {
+			_, _ = c.CloseTrade(context.Background(), gateway.TradeClose{OutTradeNo: "T1"}, gateway.Options{})
+		},
+	},
+	{
+		name: "body as it is given", url: "https://a.example/", sent: "https://a.example/v3/alipay/trade/refund", path: "/v3/alipay/trade/refund",
+		body: ` {"b":1, "a":"<&>退款"}`,
+		call: func(c *gateway.Client) {
+			_, _ = c.Do(context.Background(), gateway.MethodTradeRefund, json.RawMessage(` {"b":1, "a":"<&>退款"}`), gateway.Options{})
+		},
+	},
+}
+
 func TestRequestByV3(t *testing.T) {
-	for _, c := range []struct {
-		name, url, sent, path, body, token string
-		call                               func(*gateway.Client)
-	}{
-		{
-			name: "refund", sent: "https://openapi.alipay.com/v3/alipay/trade/refund", path: "/v3/alipay/trade/refund",
-			body: `{"out_trade_no":"T1","refund_amount":"1.00","out_request_no":"R1"}`,
-			call: func(c *gateway.Client) { _, _ = c.RefundTrade(context.Background(), refund, gateway.Options{}) },
-		},
-		{
-			name: "refund query, of the sandbox", url: gateway.Sandbox,
-			sent: "https://openapi-sandbox.dl.alipaydev.com/v3/alipay/trade/fastpay/refund/query", path: "/v3/alipay/trade/fastpay/refund/query",
-			body: `{"out_trade_no":"T1","out_request_no":"R1"}`,
-			call: func(c *gateway.Client) {
-				_, _ = c.QueryRefund(context.Background(), gateway.RefundQuery{OutTradeNo: "T1", OutRequestNo: "R1"}, gateway.Options{})
-			},
-		},
-		{
-			name: "trade query, for a merchant", url: "http://127.0.0.1:8080", sent: "http://127.0.0.1:8080/v3/alipay/trade/query", path: "/v3/alipay/trade/query",
-			body: `{"trade_no":"2026"}`, token: "201602BBtoken",
-			call: func(c *gateway.Client) {
-				_, _ = c.QueryTrade(context.Background(), gateway.TradeQuery{TradeNo: "2026"}, gateway.Options{AppAuthToken: "201602BBtoken"})
-			},
-		},
-		{
-			name: "trade close, behind a proxy's path", url: "https://proxy.example/alipay%2Fa/gateway.do",
-			sent: "https://proxy.example/alipay/a/v3/alipay/trade/close", path: "/v3/alipay/trade/close",
-			body: `{"out_trade_no":"T1"}`,
-			call: func(c *gateway.Client) {
-				_, _ = c.CloseTrade(context.Background(), gateway.TradeClose{OutTradeNo: "T1"}, gateway.Options{})
-			},
-		},
-		{
-			name: "body as it is given", url: "https://a.example/", sent: "https://a.example/v3/alipay/trade/refund", path: "/v3/alipay/trade/refund",
-			body: ` {"b":1, "a":"<&>退款"}`,
-			call: func(c *gateway.Client) {
-				_, _ = c.Do(context.Background(), gateway.MethodTradeRefund, json.RawMessage(` {"b":1, "a":"<&>退款"}`), gateway.Options{})
-			},
-		},
-	} {
+	for _, c := range requestsByV3 {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				got := leaving(t, gateway.Config{URL: c.url}, c.call)
@@ -161,11 +166,14 @@ func TestRequestByV3(t *testing.T) {
 	}
 }
 
-// What version 3 has no place for goes by version 2.
+// Calls that version 3 has no path or no parameter for go by version 2.
 func TestWhatGoesByV2(t *testing.T) {
 	for name, call := range map[string]func(*gateway.Client){
 		"red packet": func(c *gateway.Client) {
 			_, _ = c.RefundCoupon(t.Context(), gateway.CouponRefund{AuthNo: "A1", OutRequestNo: "R1", Amount: 1, Remark: "r"}, gateway.Options{})
+		},
+		"pre-authorisation": func(c *gateway.Client) {
+			_, _ = c.Unfreeze(t.Context(), gateway.Unfreeze{AuthNo: "A1", OutRequestNo: "R1", Amount: 1, Remark: "r"}, gateway.Options{})
 		},
 		"any other method": func(c *gateway.Client) { _, _ = c.Do(t.Context(), "some.method", struct{}{}, gateway.Options{}) },
 		"notify_url": func(c *gateway.Client) {
@@ -180,7 +188,7 @@ func TestWhatGoesByV2(t *testing.T) {
 	}
 }
 
-// What no header can hold is not sent, and said so without repeating it.
+// A token that no header can hold is not sent, and the error does not repeat it.
 func TestTokenThatFitsNoHeader(t *testing.T) {
 	for _, token := range []string{"secret\nHost: x", "secret ", "密secret", "\x00secret"} {
 		client := newClient(t, gateway.Config{Protocol: gateway.V3, HTTP: &http.Client{Transport: transport(func(*http.Request) (*http.Response, error) {

@@ -12,7 +12,7 @@ import (
 // transcode turns the values into UTF-8. It runs after verification, because
 // what is signed are the bytes of the notice's own charset. Texts are written by
 // people and cut off by byte counts, so a piece that is no character becomes
-// U+FFFD; in an identifier that could make one of two, and is refused.
+// U+FFFD. In an identifier that is refused: two different ones could become equal.
 func (n *Notification) transcode() error {
 	decoder, err := decoderOf(n.Get("charset"))
 	if err != nil {
@@ -55,7 +55,8 @@ func decoderOf(charset string) (*encoding.Decoder, error) {
 	return nil, fmt.Errorf("%w: it is neither UTF-8 nor GBK", ErrCharset)
 }
 
-// isIdentifier goes by the form of all of Alipay's names: out_trade_no, app_id.
+// isIdentifier tells whether a field holds an identifier: Alipay's names of such
+// fields end alike (out_trade_no, app_id).
 func isIdentifier(key string) bool {
 	return strings.HasSuffix(key, "_no") || strings.HasSuffix(key, "_id")
 }

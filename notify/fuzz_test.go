@@ -10,7 +10,7 @@ import (
 // FuzzOpen: whatever is posted, nothing panics, and what is taken has the fields
 // of a notice that was signed, no more and no fewer.
 func FuzzOpen(f *testing.F) {
-	genuine := []fields{payment, partialRefund, fullRefund, couponRefund, sample.with(fields{"app_id": appID})}
+	genuine := []fields{payment, partialRefund, fullRefund, couponRefund, unfreeze, sample.with(fields{"app_id": appID})}
 	for _, notice := range genuine {
 		f.Add(notice.post(f))
 		f.Add(append(notice.post(f), "&x=&refund_fee="...))

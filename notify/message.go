@@ -147,7 +147,7 @@ func (n *Notification) content(method string) (content, error) {
 
 // text is a field's string, or its number as it is written; "" for what is
 // absent, null, or anything else. A text with a piece that is no character
-// counts as absent: it could be two different ones.
+// counts as absent: two different texts could look the same.
 func (c content) text(key string) string {
 	raw := bytes.TrimSpace(c[key])
 	var text string

@@ -28,8 +28,8 @@ const (
 	// KindCouponRefund: about the refund of a red packet. Only if
 	// [Notification.Succeeded] did it happen.
 	KindCouponRefund Kind = "coupon_refund"
-	// KindUnfreeze: about the release of a pre-authorisation. Only if
-	// [Notification.Succeeded] did it happen.
+	// KindUnfreeze: about the release of a pre-authorisation, whole or in part. Only
+	// if [Notification.Succeeded] did it happen.
 	KindUnfreeze Kind = "unfreeze"
 	// KindDepositBack: a bank took, or did not take, what a refund sent to a
 	// card. See [Notification.DepositBack].
@@ -85,7 +85,7 @@ func (n *Notification) String() string { return string(n.Kind) + " " + n.ID }
 func (n *Notification) Money(key string) (amount money.Amount, ok bool) {
 	value := n.Get(key)
 	if value == "" {
-		return 0, false // common, and an error costs
+		return 0, false // most fields are absent, and making an error costs time
 	}
 	amount, err := money.Parse(value)
 	return amount, err == nil
@@ -116,19 +116,20 @@ func (n *Notification) Full() bool {
 }
 
 // Succeeded tells of a refund whether the money moved. A trade refund is only
-// ever notified once it has; a red packet's says so by its status, and by being
-// sent if it has none.
+// ever notified once it has; the release of a pre-authorisation says so by its
+// status; a red packet's refund too, and by being sent if it has none.
 func (n *Notification) Succeeded() bool {
+	//exhaustive:enforce
 	switch n.Kind {
 	case KindTradeRefund:
 		return true
-	case KindUnfreeze:
-		return n.Status() == "SUCCESS"
 	case KindCouponRefund:
 		return n.Status() == "" || n.Status() == "SUCCESS"
-	default:
-		return false
+	case KindUnfreeze:
+		return n.Status() == "SUCCESS"
+	case KindTradeClosed, KindPayment, KindDepositBack, KindMessage, KindOther:
 	}
+	return false
 }
 
 // AppID is the application that the notice is for.
@@ -170,20 +171,22 @@ func (n *Notification) Amount() (money.Amount, bool) { return n.Money("amount") 
 // GmtRefund is when the trade refund happened.
 func (n *Notification) GmtRefund() (time.Time, bool) { return n.Time("gmt_refund") }
 
-// AuthNo is Alipay's number of the red packet or the pre-authorisation.
+// AuthNo is Alipay's number of the red packet or of the pre-authorisation.
 func (n *Notification) AuthNo() string { return n.Get("auth_no") }
 
-// OutOrderNo is the merchant's number of the red packet or the pre-authorisation.
+// OutOrderNo is the merchant's number of the red packet or of the
+// pre-authorisation.
 func (n *Notification) OutOrderNo() string { return n.Get("out_order_no") }
 
-// OperationID is Alipay's number of the operation.
+// OperationID is Alipay's number of the operation: of the one refund, or of the one
+// release.
 func (n *Notification) OperationID() string { return n.Get("operation_id") }
 
 // OutRequestNo is the merchant's number of the operation.
 func (n *Notification) OutRequestNo() string { return n.Get("out_request_no") }
 
-// OperationType is PAY or REFUND for red packets, FREEZE, UNFREEZE or PAY for
-// pre-authorisations.
+// OperationType is PAY or REFUND of a red packet; FREEZE, UNFREEZE or PAY of a
+// pre-authorisation.
 func (n *Notification) OperationType() string { return n.Get("operation_type") }
 
 // Status is the operation's: INIT, SUCCESS or CLOSED.
@@ -193,9 +196,12 @@ func (n *Notification) Status() string { return n.Get("status") }
 // automatic (Alipay's page on alipay.fund.coupon.order.refund).
 const couponRefunded = "fund_stdtrustee_refund.success"
 
-// unfrozen is the notify_type of the release of a pre-authorisation (opendocs, the
-// notifications of fund_auth, and a signed capture).
-const unfrozen = "fund_auth_unfreeze"
+// The notify_type and the operation_type of a pre-authorisation's release (opendocs,
+// notices of pre-authorisations; a signed capture).
+const (
+	unfrozen = "fund_auth_unfreeze"
+	unfreeze = "UNFREEZE"
+)
 
 // fund tells whether the notice belongs to the interfaces named alipay.fund,
 // whose fields are others. One of Alipay's pages prints a red packet's notice
@@ -218,7 +224,7 @@ func (n *Notification) classify() Kind {
 		if refund && (n.AuthNo() != "" || n.NotifyType() == couponRefunded) {
 			return KindCouponRefund
 		}
-		if n.OperationType() == "UNFREEZE" && n.NotifyType() == unfrozen && n.AuthNo() != "" {
+		if n.NotifyType() == unfrozen && n.OperationType() == unfreeze {
 			return KindUnfreeze
 		}
 		return KindOther

@@ -141,7 +141,7 @@ func TestSendNotice(t *testing.T) {
 	for kind, want := range map[string]notify.Kind{
 		"payment": notify.KindPayment, "trade_closed": notify.KindTradeClosed, "coupon_refund": notify.KindCouponRefund,
 		"trade_refund": notify.KindTradeRefund, "trade_refund_full": notify.KindTradeRefund,
-		depositBack: notify.KindDepositBack, message: notify.KindMessage,
+		depositBack: notify.KindDepositBack, message: notify.KindMessage, "unfreeze": notify.KindUnfreeze,
 	} {
 		t.Run(kind, func(t *testing.T) {
 			var n *notify.Notification
@@ -162,6 +162,8 @@ func TestSendNotice(t *testing.T) {
 				t.Errorf("%q, %q", n.OutTradeNo(), n.OutBizNo())
 			case want == notify.KindCouponRefund && (n.OutOrderNo() != "T7" || n.OutRequestNo() != "R7"):
 				t.Errorf("%q, %q", n.OutOrderNo(), n.OutRequestNo())
+			case want == notify.KindUnfreeze && (n.OutOrderNo() != "T7" || n.OutRequestNo() != "R7" || n.Get("amount") != "8.88" || !n.Succeeded()):
+				t.Errorf("%q, %q, %q", n.OutOrderNo(), n.OutRequestNo(), n.Get("amount"))
 			case want == notify.KindDepositBack:
 				if d, err := n.DepositBack(); err != nil || d.OutTradeNo != "T7" || d.OutRequestNo != "R7" || d.Amount != 8_88 || !d.Succeeded {
 					t.Errorf("%+v, %v", d, err)

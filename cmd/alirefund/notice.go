@@ -43,10 +43,10 @@ func sendNotice(ctx context.Context, args []string, std streams) (int, error) {
 	flags.StringVar(&o.kind, "kind", "trade_refund", "`KIND`: "+strings.Join(kindNames(), ", "))
 	flags.StringVar(&o.appID, "app-id", "2021000000000001", "app_id of the notice, `ID`")
 	flags.StringVar(&o.sellerID, "seller-id", "2088000000000001", "seller_id of the notice, `ID`")
-	flags.StringVar(&o.outTradeNo, "out-trade-no", "order-1", "the order's `NUMBER`; of a red packet its out_order_no")
+	flags.StringVar(&o.outTradeNo, "out-trade-no", "order-1", "the order's `NUMBER`; of a red packet or a pre-authorisation its out_order_no")
 	flags.StringVar(&o.outRequestNo, "out-request-no", "", "the refund's `NUMBER`")
-	flags.StringVar(&o.total, "total", "88.88", "what was paid, `YUAN`")
-	flags.StringVar(&o.amount, "amount", "8.88", "what a partial refund gives back, or the bank took, `YUAN`")
+	flags.StringVar(&o.total, "total", "88.88", "what was paid, or frozen, `YUAN`")
+	flags.StringVar(&o.amount, "amount", "8.88", "what a partial refund or a release gives back, or the bank took, `YUAN`")
 	flags.StringVar(&o.message, "message", "alipay.fund.trans.order.changed", "of the kind message: its msg_method, `NAME`")
 	flags.StringVar(&o.bizContent, "biz-content", "{}", "of the kind message: its biz_content, `JSON`")
 	if err := parse(flags, args, noticeHelp, std); err != nil {

@@ -52,6 +52,10 @@ var kinds = map[string]func(a *alipaytest.Alipay, o order, t alipaytest.Trade, a
 		a.AddRedPacket(alipaytest.RedPacket{OutOrderNo: o.outTradeNo, Amount: t.Total, NotifyURL: t.NotifyURL})
 		a.Advance(49 * time.Hour) // what nobody claimed is returned
 	},
+	"unfreeze": func(a *alipaytest.Alipay, o order, t alipaytest.Trade, amount money.Amount) {
+		p := a.AddPreAuth(alipaytest.PreAuth{OutOrderNo: o.outTradeNo, Amount: t.Total, NotifyURL: t.NotifyURL})
+		a.UnfreezeAtConsole(p.AuthNo, amount)
+	},
 }
 
 // The kinds of the application gateway, which no trade causes.
@@ -108,7 +112,7 @@ func (o order) fields(to string) (map[string]string, error) {
 		return nil, errors.New("-total wants an amount such as 88.88")
 	}
 	amount, err := money.Parse(o.amount)
-	if err != nil || amount <= 0 || amount > total && o.kind == "trade_refund" {
+	if err != nil || amount <= 0 || amount > total && (o.kind == "trade_refund" || o.kind == "unfreeze") {
 		return nil, errors.New("-amount wants an amount such as 8.88, not above -total")
 	}
 	a := alipaytest.New(alipaytest.Config{AppID: o.appID, SellerID: o.sellerID})

@@ -20,8 +20,8 @@ import (
 	"github.com/alirefund/alirefund/signer"
 )
 
-// ask makes a refund call of one client and checks which error it is and that
-// the table is told so.
+// ask makes a refund call, and checks which error comes back and that the outcome
+// table sees the same.
 func ask(t *testing.T, client *gateway.Client, want error) error {
 	t.Helper()
 	answer, err := client.RefundTrade(t.Context(), refund, gateway.Options{})
@@ -79,9 +79,8 @@ func TestServerHangsUp(t *testing.T) {
 	ask(t, newClient(t, gateway.Config{URL: server.URL}), gateway.ErrNoAnswer)
 }
 
-// A request whose context has ended already provably never leaves, and so it
-// says; one that is cancelled while a connection is sought likewise. Afterwards
-// nobody knows.
+// A call whose context has ended before there is a connection sends nothing, and
+// its error says so. Once there is a connection, nobody knows what was sent.
 func TestCancelled(t *testing.T) {
 	t.Run("before", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())

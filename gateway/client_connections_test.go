@@ -19,9 +19,53 @@ import (
 // discard is for servers whose complaints are expected.
 var discard = log.New(io.Discard, "", 0)
 
+// dying is a gateway whose connections end before they should. It keeps count of
+// the requests that reached it.
+type dying struct {
+	listener net.Listener
+	answers  func(n int) bool
+	last     int
+	wg       sync.WaitGroup
+
+	mu       sync.Mutex
+	executed map[string]int // by biz_content
+}
+
+func newDying(answers func(n int) bool, last int) *dying {
+	d := &dying{listener: must(net.Listen("tcp", "127.0.0.1:0")), answers: answers, last: last, executed: map[string]int{}}
+	d.wg.Go(func() {
+		for {
+			conn, err := d.listener.Accept()
+			if err != nil {
+				return
+			}
+			d.wg.Go(func() { d.serve(conn) })
+		}
+	})
+	return d
+}
+
+func (d *dying) serve(conn net.Conn) {
+	defer conn.Close()
+	body := signed(gateway.MethodTradeRefund, refundNode)
+	reader := bufio.NewReader(conn)
+	for n := 1; n <= d.last; n++ {
+		r, err := http.ReadRequest(reader)
+		if err != nil || r.ParseForm() != nil {
+			return
+		}
+		d.mu.Lock()
+		d.executed[r.PostForm.Get("biz_content")]++
+		d.mu.Unlock()
+		if !d.answers(n) {
+			return
+		}
+		fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	}
+}
+
 // A kept-alive connection that dies must not make net/http send a refund again.
 func TestNothingIsSentTwice(t *testing.T) {
-	body := signed(gateway.MethodTradeRefund, refundNode)
 	for _, c := range []struct {
 		name string
 		// answers tells whether the request with this number on its connection is
@@ -33,41 +77,9 @@ func TestNothingIsSentTwice(t *testing.T) {
 		{"dies after the first answer", func(int) bool { return true }, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			listener := must(net.Listen("tcp", "127.0.0.1:0"))
-			var mu sync.Mutex
-			executed := map[string]int{}
-			var wg sync.WaitGroup
-			wg.Go(func() {
-				for {
-					conn, err := listener.Accept()
-					if err != nil {
-						return
-					}
-					wg.Go(func() {
-						defer conn.Close()
-						reader := bufio.NewReader(conn)
-						for n := 1; n <= c.last; n++ {
-							r, err := http.ReadRequest(reader)
-							if err != nil {
-								return
-							}
-							if err := r.ParseForm(); err != nil {
-								return
-							}
-							mu.Lock()
-							executed[r.PostForm.Get("biz_content")]++
-							mu.Unlock()
-							if !c.answers(n) {
-								return
-							}
-							fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
-						}
-					})
-				}
-			})
-
+			server := newDying(c.answers, c.last)
 			const calls = 100
-			client := newClient(t, gateway.Config{URL: "http://" + listener.Addr().String()})
+			client := newClient(t, gateway.Config{URL: "http://" + server.listener.Addr().String()})
 			answered, unanswered := 0, 0
 			for i := range calls {
 				r := refund
@@ -81,9 +93,10 @@ func TestNothingIsSentTwice(t *testing.T) {
 					t.Fatalf("call %d: %v", i, err)
 				}
 			}
-			listener.Close()
+			server.listener.Close()
 			client.CloseIdleConnections()
-			wg.Wait()
+			server.wg.Wait()
+			executed := server.executed
 			t.Logf("%d answered, %d not, %d executed", answered, unanswered, len(executed))
 			for biz, times := range executed {
 				if times != 1 {

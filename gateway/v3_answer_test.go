@@ -32,8 +32,18 @@ func answeringV3(status int, header http.Header, body string) *http.Client {
 	})}
 }
 
-// An answer by version 3 is verified and read into the words of version 2.
-func TestAnswerByV3(t *testing.T) {
+type answerByV3 struct {
+	name      string
+	status    int
+	header    http.Header
+	body      string
+	want      error // nil: accepted
+	code, sub string
+	signed    bool
+}
+
+// answersByV3 are what may come for a refund, and what becomes of each.
+var answersByV3 = func() []answerByV3 {
 	const refusal = `{"out_trade_no":"T1","code":"ACQ.TRADE_NOT_EXIST","message":"交易不存在","links":[{"link":"https://a.example"}]}`
 	const gateways = `{"code":"invalid-app-id","message":"无效的AppID参数"}`
 	with := func(body, name string, values ...string) http.Header {
@@ -41,15 +51,7 @@ func TestAnswerByV3(t *testing.T) {
 		header[name] = values
 		return header
 	}
-	for _, c := range []struct {
-		name      string
-		status    int
-		header    http.Header
-		body      string
-		want      error // nil: accepted
-		code, sub string
-		signed    bool
-	}{
+	return []answerByV3{
 		{"success", 200, signedV3(refundBody), refundBody, nil, "10000", "", true},
 		{"success, nothing in it", 200, signedV3(`{}`), `{}`, nil, "10000", "", true},
 		{"success, blanks around it", 200, signedV3(" {}\r\n"), " {}\r\n", nil, "10000", "", true},
@@ -94,7 +96,12 @@ func TestAnswerByV3(t *testing.T) {
 		{"two objects", 200, signedV3(`{}{}`), `{}{}`, gateway.ErrNoAnswer, "", "", true},
 		{"broken off", 200, signedV3(refundBody[:20]), refundBody[:20], gateway.ErrNoAnswer, "", "", true},
 		{"nothing", 200, signedV3(``), ``, gateway.ErrNoAnswer, "", "", true},
-	} {
+	}
+}
+
+// An answer by version 3 is verified and read into the words of version 2.
+func TestAnswerByV3(t *testing.T) {
+	for _, c := range answersByV3() {
 		t.Run(c.name, func(t *testing.T) {
 			client := newClient(t, gateway.Config{Protocol: gateway.V3, HTTP: answeringV3(c.status, c.header, c.body)})
 			reply, err := client.Do(t.Context(), gateway.MethodTradeRefund, refund, gateway.Options{})

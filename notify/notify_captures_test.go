@@ -41,8 +41,8 @@ func TestCaptures(t *testing.T) {
 			}
 			verify := rsa2
 			if v.SignType == "RSA" {
-				// The key is too short for a plain Verifier; and none of any
-				// other key takes the sign_type.
+				// The key is too short for a plain Verifier, and a plain Verifier of
+				// another key refuses the sign_type.
 				if _, err := notify.Open([]byte(v.Raw), verifier(t)); !errors.Is(err, notify.ErrSignType) {
 					t.Errorf("without the long name: got %v, want %v", err, notify.ErrSignType)
 				}
@@ -89,6 +89,9 @@ func compareNotice(t *testing.T, n *notify.Notification, kind notify.Kind, v vec
 	t.Helper()
 	if n.Kind != kind || n.ID == "" || n.ID != n.Get("notify_id") {
 		t.Errorf("got %v, want %s", n, kind)
+	}
+	if want := kind == notify.KindTradeRefund || kind == notify.KindUnfreeze; n.Succeeded() != want {
+		t.Errorf("succeeded is %t, want %t", n.Succeeded(), want)
 	}
 	if want := kind == notify.KindTradeRefund; n.Full() != want { // the one captured refund is full
 		t.Errorf("full is %t, want %t", n.Full(), want)

@@ -173,6 +173,22 @@ var couponRefund = fields{
 	"payer_user_id":  "2088000000000009",
 }
 
+// unfreeze has the fields of a signed capture.
+var unfreeze = couponRefund.with(fields{
+	"auth_app_id":           appID,
+	"charset":               "utf-8",
+	"version":               "1.0",
+	"notify_type":           "fund_auth_unfreeze",
+	"out_order_no":          "DEPOSIT-1",
+	"operation_type":        "UNFREEZE",
+	"amount":                "200.00",
+	"payer_logon_id":        "158****0000",
+	"rest_amount":           "300.00",
+	"total_freeze_amount":   "500.00",
+	"total_pay_amount":      "0.00",
+	"total_unfreeze_amount": "200.00",
+})
+
 // sample is the notice that Alipay's page on alipay.fund.coupon.order.refund
 // prints, literal nulls and all.
 var sample = fields{

@@ -85,7 +85,7 @@ func next(row gateway.Row) string {
 	if v.Check {
 		does = "asks Alipay, and fails the refund once a query finds nothing"
 	}
-	if v.Outcome == gateway.Unresolved && slices.Contains(row.Calls, gateway.RefundQueryCall) {
+	if v.Outcome == gateway.Unresolved && onlyAsks(row.Calls) {
 		does = "keeps the refund pending and asks again later"
 	}
 	if v.Ended {
@@ -97,7 +97,12 @@ func next(row gateway.Row) string {
 	return does
 }
 
-const pageHead = `<!-- Written by "go test ./gateway -run TestOutcomesPage -update" from gateway/outcome.go. Do not edit. -->
+// onlyAsks tells whether calls are questions, every one of them.
+func onlyAsks(calls []gateway.Call) bool {
+	return len(calls) > 0 && !slices.ContainsFunc(calls, func(c gateway.Call) bool { return !slices.Contains(asking, c) })
+}
+
+const pageHead = `<!-- Written by "go test ./gateway -run TestOutcomesPage -update" from the rows in gateway/. Do not edit. -->
 
 # What an answer proves
 
@@ -113,8 +118,9 @@ The columns:
 - **code**, **sub_code**: of the answer. A sub_code's prefix does not matter
   (` + "`ACQ.`, `AQC.`, `aop.ACQ.`" + ` and none mean the same); … stands for any letters.
 - **proof**: what the other fields say. *Moved, and it matches* is ` + "`fund_change=Y`" + `
-  (trade refund), status ` + "`SUCCESS`" + ` (red packet) or ` + "`refund_status=REFUND_SUCCESS`" + `
-  (query), with the order, number and amount that were asked about.
+  (trade refund), status ` + "`SUCCESS`" + ` (red packet, pre-authorisation) or
+  ` + "`refund_status=REFUND_SUCCESS`" + ` (a trade's query), with the order, number and amount that
+  were asked about. Where a query's answer has an ` + "`operation_type`" + `, it is the refund's too.
 - **outcome**: *unresolved* means that the money may have moved. It is neither
   success nor failure, and nobody should refund again under a new number.
 - **what the module does next**.
@@ -130,7 +136,8 @@ nothing.
 
 const pageFoot = `
 Sources: Alipay's pages (opendocs) of ` + "`alipay.trade.refund` and `alipay.trade.fastpay.refund.query`" + ` with
-their error tables, of the gateway's common codes, and of the red packet interfaces;
+their error tables, of ` + "`alipay.fund.auth.order.unfreeze` and `alipay.fund.auth.operation.detail.query`" + `
+with theirs, of the gateway's common codes, and of the red packet interfaces;
 the meaning of ` + "`fund_change=N`" + ` and of a query without ` + "`refund_status`" + ` was checked on signed
 captures.
 `

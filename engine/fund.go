@@ -1,0 +1,52 @@
+package engine
+
+import (
+	"github.com/alirefund/alirefund/gateway"
+	"github.com/alirefund/alirefund/store"
+)
+
+// What red packets and pre-authorisations have in common: the interfaces of Alipay's
+// that are named alipay.fund are asked by the same pairs of numbers.
+
+// fundPair is a pair of numbers that an operation can be asked about by.
+type fundPair struct{ AuthNo, OperationID, OutOrderNo, OutRequestNo string }
+
+// fundPairs returns by what a refund can be asked about, the best first. The
+// documented pairs are auth_no with operation_id and out_order_no with
+// out_request_no; without either, what numbers there are have their try, and an
+// argument error leaves the refund unresolved.
+func fundPairs(r store.Refund) []fundPair {
+	var pairs []fundPair
+	if r.OperationID != "" && r.AuthNo != "" {
+		pairs = append(pairs, fundPair{AuthNo: r.AuthNo, OperationID: r.OperationID})
+	}
+	if r.OutOrderNo != "" {
+		pairs = append(pairs, fundPair{OutOrderNo: r.OutOrderNo, OutRequestNo: r.OutRequestNo})
+	}
+	if len(pairs) == 0 {
+		pairs = append(pairs, fundPair{AuthNo: r.AuthNo, OutRequestNo: r.OutRequestNo})
+	}
+	return pairs
+}
+
+// fundAsked reads an answer about an order of that name. What it was asked about by
+// is the caller's word, so that finding nothing under it may call for the identical
+// request, but confirms no refusal; and a question of no documented pair that finds
+// nothing says nothing.
+func fundAsked(order string) func(*asked) {
+	return func(a *asked) {
+		guess := a.refund.OutOrderNo == "" && a.refund.OperationID == ""
+		if guess && a.verdict.Outcome == gateway.NotFound {
+			a.verdict, a.settlement.Finding = gateway.Verdict{}, store.Unknown
+		}
+		switch {
+		case a.verdict.Outcome == gateway.NotFound && a.refund.AwaitsConfirmation():
+			a.settlement.Attention = "a refund of the " + order + " was refused while an earlier send was unanswered; only a person can tell which is true"
+		case a.verdict.Outcome == gateway.Unresolved && guess:
+			a.settlement.Code, a.settlement.SubCode, a.settlement.Message = "", "", "" // about the question, not about the refund
+			if a.late {
+				a.settlement.Attention = "Alipay cannot be asked about it without the " + order + "'s out_order_no: repeat the request with that, or look for its number in Alipay's console"
+			}
+		}
+	}
+}
