@@ -139,7 +139,7 @@ func find(fields []jsonField, name string) int {
 
 // fill decodes one value.
 func fill(into reflect.Value, raw json.RawMessage, at string) error {
-	amount, isAmount := into.Addr().Interface().(*money.Amount)
+	amount, isAmount := reflect.TypeAssert[*money.Amount](into.Addr())
 	switch {
 	case isAmount:
 		if raw[0] == 'n' || amount.UnmarshalJSON(raw) != nil { // null, which encoding/json would skip

@@ -1,6 +1,7 @@
 package alipaytest
 
 import (
+	"maps"
 	"time"
 
 	"github.com/alirefund/alirefund/money"
@@ -98,9 +99,7 @@ func (a *Alipay) fundNumbers(now time.Time, authNo, outOrderNo, outRequestNo, op
 // that more names with their lengths.
 func fundRequest(q *request, more map[string]int) (map[string]string, money.Amount, *failure) {
 	limits := map[string]int{"auth_no": 64, "out_request_no": 64, "remark": 100}
-	for key, limit := range more {
-		limits[key] = limit
-	}
+	maps.Copy(limits, more)
 	values, broken := q.texts(limits)
 	amount, ok := q.amount("amount")
 	switch {
@@ -130,9 +129,7 @@ func fundRefusal(number, sub, text string) *failure {
 // and operation_id, which win over out_order_no and out_request_no.
 func operationAsked(q *request, more map[string]int) (values map[string]string, byID bool, refused *failure) {
 	limits := map[string]int{"auth_no": 64, "operation_id": 64, "out_order_no": 64, "out_request_no": 64}
-	for key, limit := range more {
-		limits[key] = limit
-	}
+	maps.Copy(limits, more)
 	values, broken := q.texts(limits)
 	byID = values["auth_no"] != "" && values["operation_id"] != ""
 	switch {

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -162,13 +163,8 @@ func TestNoticeOfAnExternalUnfreeze(t *testing.T) {
 		{"notify_type": "fund_auth_freeze", "operation_type": "FREEZE", "notify_id": "n3", "out_request_no": "R8", "operation_id": "op8"},
 		{"status": "INIT", "notify_id": "n4", "out_request_no": "R9", "operation_id": "op9"},
 	} {
-		other := map[string]string{}
-		for key, value := range notice {
-			other[key] = value
-		}
-		for key, value := range change {
-			other[key] = value
-		}
+		other := maps.Clone(notice)
+		maps.Copy(other, change)
 		if r := s.Notice(s.Alipay.SignedNotice(other)); r.Text != "success" {
 			t.Errorf("%d %s", r.Status, r.Text)
 		}

@@ -155,21 +155,27 @@ func TestSendNotice(t *testing.T) {
 			if err != nil || code != 0 || !strings.Contains(out, "exactly success") {
 				t.Fatalf("%d: %s%s: %v", code, out, errs, err)
 			}
-			switch {
-			case n.Kind != want, n.Full() != (kind == "trade_refund_full"):
-				t.Errorf("kind %q, full %t", n.Kind, n.Full())
-			case want == notify.KindTradeRefund && (n.OutTradeNo() != "T7" || n.OutBizNo() != "R7"):
-				t.Errorf("%q, %q", n.OutTradeNo(), n.OutBizNo())
-			case want == notify.KindCouponRefund && (n.OutOrderNo() != "T7" || n.OutRequestNo() != "R7"):
-				t.Errorf("%q, %q", n.OutOrderNo(), n.OutRequestNo())
-			case want == notify.KindUnfreeze && (n.OutOrderNo() != "T7" || n.OutRequestNo() != "R7" || n.Get("amount") != "8.88" || !n.Succeeded()):
-				t.Errorf("%q, %q, %q", n.OutOrderNo(), n.OutRequestNo(), n.Get("amount"))
-			case want == notify.KindDepositBack:
-				if d, err := n.DepositBack(); err != nil || d.OutTradeNo != "T7" || d.OutRequestNo != "R7" || d.Amount != 8_88 || !d.Succeeded {
-					t.Errorf("%+v, %v", d, err)
-				}
-			}
+			expectNotice(t, n, kind, want)
 		})
+	}
+}
+
+// expectNotice holds a notice that was sent by its kind against what it must say.
+func expectNotice(t *testing.T, n *notify.Notification, kind string, want notify.Kind) {
+	t.Helper()
+	switch {
+	case n.Kind != want, n.Full() != (kind == "trade_refund_full"):
+		t.Errorf("kind %q, full %t", n.Kind, n.Full())
+	case want == notify.KindTradeRefund && (n.OutTradeNo() != "T7" || n.OutBizNo() != "R7"):
+		t.Errorf("%q, %q", n.OutTradeNo(), n.OutBizNo())
+	case want == notify.KindCouponRefund && (n.OutOrderNo() != "T7" || n.OutRequestNo() != "R7"):
+		t.Errorf("%q, %q", n.OutOrderNo(), n.OutRequestNo())
+	case want == notify.KindUnfreeze && (n.OutOrderNo() != "T7" || n.OutRequestNo() != "R7" || n.Get("amount") != "8.88" || !n.Succeeded()):
+		t.Errorf("%q, %q, %q", n.OutOrderNo(), n.OutRequestNo(), n.Get("amount"))
+	case want == notify.KindDepositBack:
+		if d, err := n.DepositBack(); err != nil || d.OutTradeNo != "T7" || d.OutRequestNo != "R7" || d.Amount != 8_88 || !d.Succeeded {
+			t.Errorf("%+v, %v", d, err)
+		}
 	}
 }
 
