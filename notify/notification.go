@@ -224,7 +224,7 @@ func (n *Notification) classify() Kind {
 		if refund && (n.AuthNo() != "" || n.NotifyType() == couponRefunded) {
 			return KindCouponRefund
 		}
-		if n.NotifyType() == unfrozen && n.OperationType() == unfreeze {
+		if n.NotifyType() == unfrozen && n.OperationType() == unfreeze && n.AuthNo() != "" {
 			return KindUnfreeze
 		}
 		return KindOther

@@ -59,6 +59,7 @@ var notices = []classified{
 	{"pre-authorisation paid from", unfreeze.with(fields{"operation_type": "PAY"}), notify.KindOther, false, false},
 	{"pre-authorisation cancelled", unfreeze.with(fields{"notify_type": "fund_auth_operation_cancel"}), notify.KindOther, false, false},
 	{"pre-authorisation, notify_type of a release alone", unfreeze.with(fields{"operation_type": "FREEZE"}), notify.KindOther, false, false},
+	{"pre-authorisation, no number", unfreeze.with(fields{"auth_no": "null"}), notify.KindOther, false, false},
 	{"pre-authorisation, no operation_type", unfreeze.with(fields{"operation_type": "null"}), notify.KindOther, false, false},
 	{"pre-authorisation, operation_type of a release alone", unfreeze.with(fields{"notify_type": "fund_auth_freeze"}), notify.KindOther, false, false},
 	{"pre-authorisation, a trade's notify_type", unfreeze.with(fields{"notify_type": "trade_status_sync"}), notify.KindOther, false, false},
