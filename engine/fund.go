@@ -1,12 +1,30 @@
 package engine
 
 import (
+	"context"
+	"encoding/json"
+
 	"github.com/alirefund/alirefund/gateway"
 	"github.com/alirefund/alirefund/store"
 )
 
 // What red packets and pre-authorisations have in common: the interfaces of Alipay's
 // that are named alipay.fund are asked by the same pairs of numbers.
+
+// fundRefund completes the record r of a refund, with its merchant and the content of
+// its call, and begins its life.
+func (e *Engine) fundRefund(ctx context.Context, r store.Refund, content any, merchant, appAuthToken string) (Result, error) {
+	merchant, token, err := e.merchant(ctx, merchant, appAuthToken)
+	if err != nil {
+		return Result{}, err
+	}
+	text, err := json.Marshal(content)
+	if err != nil {
+		return Result{}, nothingSent("biz_content", err)
+	}
+	r.App, r.Merchant, r.Request = e.config.App.ID, merchant, store.JSON(text)
+	return e.refund(ctx, r, token, appAuthToken != "")
+}
 
 // fundPair is a pair of numbers that an operation can be asked about by.
 type fundPair struct{ AuthNo, OperationID, OutOrderNo, OutRequestNo string }

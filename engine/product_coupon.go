@@ -3,7 +3,6 @@ package engine
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 
 	"github.com/alirefund/alirefund/gateway"
 	"github.com/alirefund/alirefund/money"
@@ -54,18 +53,9 @@ func (e *Engine) CouponRefund(ctx context.Context, request CouponRefundRequest) 
 	if err != nil {
 		return Result{}, err
 	}
-	merchant, token, err := e.merchant(ctx, request.Merchant, request.AppAuthToken)
-	if err != nil {
-		return Result{}, err
-	}
-	text, err := json.Marshal(content)
-	if err != nil {
-		return Result{}, nothingSent("biz_content", err)
-	}
-	r.Kind, r.App, r.Merchant = store.Coupon, e.config.App.ID, merchant
-	r.AuthNo, r.OutOrderNo, r.OutRequestNo, r.Amount = request.AuthNo, request.OutOrderNo, request.OutRequestNo, request.Amount
-	r.Request, r.Actor = store.JSON(text), request.Actor
-	return e.refund(ctx, r, token, request.AppAuthToken != "")
+	r.Kind, r.AuthNo, r.OutOrderNo, r.OutRequestNo = store.Coupon, request.AuthNo, request.OutOrderNo, request.OutRequestNo
+	r.Amount, r.Actor = request.Amount, request.Actor
+	return e.fundRefund(ctx, r, content, request.Merchant, request.AppAuthToken)
 }
 
 // packet returns what the request's product adds to the record, and its

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"encoding/json"
 
 	"github.com/alirefund/alirefund/gateway"
 	"github.com/alirefund/alirefund/money"
@@ -50,21 +49,12 @@ func (e *Engine) Unfreeze(ctx context.Context, request UnfreezeRequest) (Result,
 	if err != nil {
 		return Result{}, err
 	}
-	merchant, token, err := e.merchant(ctx, request.Merchant, request.AppAuthToken)
-	if err != nil {
-		return Result{}, err
-	}
-	content, err := json.Marshal(gateway.Unfreeze{
+	return e.fundRefund(ctx, store.Refund{
+		Kind: store.Unfreeze, AuthNo: request.AuthNo, OutOrderNo: request.OutOrderNo, OutRequestNo: request.OutRequestNo,
+		Amount: request.Amount, NotifyURL: notifyURL, Actor: request.Actor,
+	}, gateway.Unfreeze{
 		AuthNo: request.AuthNo, OutRequestNo: request.OutRequestNo, Amount: request.Amount, Remark: request.Remark, ExtraParam: request.ExtraParam,
-	})
-	if err != nil {
-		return Result{}, nothingSent("biz_content", err)
-	}
-	return e.refund(ctx, store.Refund{
-		Kind: store.Unfreeze, App: e.config.App.ID, Merchant: merchant,
-		AuthNo: request.AuthNo, OutOrderNo: request.OutOrderNo, OutRequestNo: request.OutRequestNo, Amount: request.Amount,
-		Request: store.JSON(content), NotifyURL: notifyURL, Actor: request.Actor,
-	}, token, request.AppAuthToken != "")
+	}, request.Merchant, request.AppAuthToken)
 }
 
 func (e *Engine) unfreezeProduct() product {

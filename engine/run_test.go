@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -553,4 +554,62 @@ func TestRunTakesNoMoreThanItHasRoomFor(t *testing.T) {
 		}
 		s.Alipay.InjectRandomly(0, 0)
 	})
+}
+
+// dueDown is a store that cannot say what is due while it is down.
+type dueDown struct {
+	store.Store
+	down  atomic.Bool
+	tries atomic.Int64
+}
+
+func (s *dueDown) Due(ctx context.Context, app string, lease time.Duration, n int) ([]store.Refund, error) {
+	s.tries.Add(1)
+	if s.down.Load() {
+		return nil, shoptest.ErrStoreDown
+	}
+	return s.Store.Due(ctx, app, lease, n)
+}
+
+// A store that is down for long is tried ever more rarely, and fills no log.
+func TestRunWhileTheStoreIsDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ledger := &dueDown{Store: store.NewMemory()}
+		ledger.down.Store(true)
+		var log bytes.Buffer
+		s := shoptest.NewShop(t, func(c *alirefund.Config) {
+			c.Store, c.Logger = ledger, slog.New(slog.NewTextHandler(&log, nil))
+		})
+		stop := s.Run()
+		time.Sleep(time.Hour)
+		if n := ledger.tries.Load(); n < 120 || n > 130 {
+			t.Errorf("tried %d times in an hour; every 30 s is wanted", n)
+		}
+		ledger.down.Store(false)
+		time.Sleep(time.Minute)
+		ledger.down.Store(true)
+		time.Sleep(time.Minute)
+		stop()
+		if failed, again := strings.Count(log.String(), "could not be read"), strings.Count(log.String(), "can be read again"); failed != 2 || again != 1 {
+			t.Errorf("the log says %d times that it fails and %d times that it is back:\n%s", failed, again, log.String())
+		}
+	})
+}
+
+// What a person looks for afterwards is one line each, and tells no more of the
+// refund than its numbers.
+func TestWhatHappensIsLogged(t *testing.T) {
+	var log bytes.Buffer
+	s := shoptest.NewShop(t, func(c *alirefund.Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+	s.Trade()
+	s.Expect(s.Refund(shoptest.Partly), 200, "succeeded")
+	s.Expect(s.Refund(shoptest.Partly), 200, "succeeded")
+	for _, line := range []string{"a refund is recorded", "a refund is settled", "an event is delivered"} {
+		if strings.Count(log.String(), "level=INFO msg=\""+line+"\" refund=rf_") != 1 {
+			t.Errorf("%q is not logged once:\n%s", line, log.String())
+		}
+	}
+	if strings.Count(log.String(), "\n") != 3 {
+		t.Errorf("more is logged:\n%s", log.String())
+	}
 }
