@@ -89,10 +89,10 @@ func (c *Client) fetch(sn string) <-chan struct{} {
 		err := c.download(ctx, sn)
 		rest := r.land(err == nil)
 		if err != nil {
-			c.log.Warn("an answer names a certificate of Alipay's that could not be fetched", "alipay_cert_sn", sn, "not_again_for", rest, "error", err)
+			c.log.Warn("an answer names a certificate of Alipay's that could not be fetched", "certificate", sn, "not_again_for", rest, "error", err)
 			return
 		}
-		c.log.Warn("Alipay has a new certificate, which was fetched; put it into the configuration before the old one ends", "alipay_cert_sn", sn, "the_last_ends", c.verifier.Expires())
+		c.log.Info("Alipay has a new certificate, which was fetched; put it into the configuration before the old one ends", "certificate", sn, "expires_at", c.verifier.Expires())
 	}()
 	return flight
 }
