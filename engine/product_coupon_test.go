@@ -216,3 +216,27 @@ func TestRedPacketThatOnlyTheNoticeSettles(t *testing.T) {
 	s.ExpectTold("refund_succeeded refund_succeeded")
 	s.ExpectMoved("C1=1.00")
 }
+
+// Alipay does not document what it answers to auth_no with out_request_no, so that
+// finding nothing by these says nothing: the red packet may be on its way.
+func TestQuestionOfNoDocumentedPairFindsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := shoptest.NewShop(t)
+		sends := 0
+		s.Voice(func(method string, _ url.Values) string {
+			if method == gateway.MethodCouponRefund {
+				sends++
+				return shoptest.Lost
+			}
+			return `{"code":"40004","sub_code":"AUTH_OPERATION_NOT_EXIST"}`
+		})
+		const body = `{"auth_no":"A1","out_request_no":"R1","amount":"1.00","remark":"r"}`
+		s.Expect(s.Coupon(body), 202, "pending")
+		time.Sleep(time.Hour)
+		s.Expect(s.Coupon(body), 202, "pending")
+		if sends != 1 {
+			t.Errorf("sent %d times", sends)
+		}
+		s.ExpectTold("refund_unresolved")
+	})
+}
