@@ -48,9 +48,13 @@ var overV3Too = []string{
 	"TestHeadless",
 }
 
+// childFlags are how the other packages are tested besides.
+var childFlags []string
+
 func TestOverV3(t *testing.T) {
 	pattern := "^(" + strings.Join(overV3Too, "|") + ")$"
-	command := exec.CommandContext(t.Context(), "go", "test", "-v", "-count=1", "-run", pattern, ".", "./engine", "-v3")
+	args := append([]string{"test", "-v", "-count=1", "-run", pattern}, childFlags...)
+	command := exec.CommandContext(t.Context(), "go", append(args, ".", "./engine", "-v3")...)
 	command.Dir = "../../.."
 	out, err := command.CombinedOutput()
 	if err != nil {
