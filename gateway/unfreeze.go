@@ -103,18 +103,20 @@ func DecodeAuthQuery(reply Reply) AuthQueryAnswer {
 }
 
 // unfreezeRows are what the release of a pre-authorisation adds to the outcome
-// table. Source: the error codes of Alipay's pages on the two interfaces. BIZ_ERROR
-// is documented as a pre-authorisation that some other business may be using, which
-// does not say that nothing moved.
+// table. Source: for the query, Alipay's page; for the release, a copy of its error
+// codes in public source code, of which support posts confirm ORDER_ALREADY_CLOSED,
+// ORDER_ALREADY_FINISH and REQUEST_AMOUNT_EXCEED. BIZ_ERROR says that some other
+// business may be using the pre-authorisation, not that nothing moved. What the
+// number's own earlier release may have caused is checked by a query first.
 var unfreezeRows = []Row{
 	{Calls: []Call{UnfreezeCall}, Transport: SignedAnswer, Codes: []string{"10000", "10003"}, Why: "in progress; only a query tells"},
 
 	{Calls: []Call{UnfreezeCall}, Transport: SignedAnswer, Codes: []string{"40004"}, SubCodes: []string{"UNIQUE_VIOLATION"}, Verdict: Verdict{Ended: true, Attention: true}, Why: "the number was used with another amount or order; only a query tells whose"},
 	{Calls: []Call{UnfreezeCall}, Transport: SignedAnswer, Codes: []string{"40004"}, SubCodes: []string{"BIZ_ERROR"}, Verdict: Verdict{Attention: true}, Why: "not documented to mean that nothing moved"},
 	{Calls: []Call{UnfreezeCall}, Transport: SignedAnswer, Codes: []string{"40004"}, SubCodes: []string{"ACCESS_FORBIDDEN", "PAYER_USER_STATUS_LIMIT"}, Verdict: Verdict{Outcome: FailedRetryable}, Why: "a contract or the payer's account can be mended, then the same number sent again"},
-	{Calls: []Call{UnfreezeCall}, Transport: SignedAnswer, Codes: []string{"40004"}, SubCodes: []string{"ORDER_ALREADY_CLOSED", "ORDER_ALREADY_FINISH"}, Verdict: Verdict{Outcome: Failed, Check: true}, Why: "nothing is frozen any more: released or paid, perhaps by this number"},
+	{Calls: []Call{UnfreezeCall}, Transport: SignedAnswer, Codes: []string{"40004"}, SubCodes: []string{"ORDER_ALREADY_CLOSED", "ORDER_ALREADY_FINISH", "REQUEST_AMOUNT_EXCEED", "ILLEGAL_STATUS"}, Verdict: Verdict{Outcome: Failed, Check: true}, Why: "not so much is frozen any more: released or paid, perhaps by this number"},
 	{Calls: []Call{UnfreezeCall}, Transport: SignedAnswer, Codes: []string{"40004"}, SubCodes: []string{
-		"ILLEGAL_ARGUMENT", "AUTH_ORDER_NOT_EXIST", "REQUEST_AMOUNT_EXCEED", "ILLEGAL_STATUS", "PAYER_NOT_EXIST",
+		"ILLEGAL_ARGUMENT", "AUTH_ORDER_NOT_EXIST", "PAYER_NOT_EXIST",
 	}, Verdict: Verdict{Outcome: Failed}, Why: "refused for good"},
 
 	{Calls: []Call{AuthQueryCall}, Transport: SignedAnswer, Codes: []string{"40004"}, SubCodes: []string{"AUTH_OPERATION_NOT_EXIST", "AUTH_ORDER_NOT_EXIST"}, Verdict: Verdict{Outcome: NotFound}, Why: "no such operation"},
