@@ -47,7 +47,7 @@ fuzz: ## every fuzz target (FUZZ='^Fuzz'), FUZZTIME=30s each
 	  tests=$$(go test -list '$(FUZZ)' ./...); \
 	  echo "$$tests" | awk '/^Fuzz/ {name[++n] = $$1} /^ok/ {for (i = 1; i <= n; i++) print $$2, name[i]; n = 0}' | \
 	  while read -r package name; do \
-	    echo "== $$package: $$name"; go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x "$$package"; \
+	    echo "== $$package: $$name"; $(CURDIR)/.ci/fuzz "$$package" "$$name" $(FUZZTIME); \
 	  done; done
 
 chaos: ## everything at random, by a fresh seed, which it prints (SEED=0)
