@@ -16,7 +16,6 @@ import (
 	"github.com/alirefund/alirefund/alipaytest"
 	"github.com/alirefund/alirefund/gateway"
 	"github.com/alirefund/alirefund/internal/shoptest"
-	"github.com/alirefund/alirefund/store"
 )
 
 // The host's words wait for the claim to be completed, whatever its handler does
@@ -72,8 +71,8 @@ func TestSlowHostHandlerIsAcknowledged(t *testing.T) {
 // with 4xx, fire nothing, and cost the store nothing.
 func TestHostileNotifications(t *testing.T) {
 	s := shoptest.NewShop(t)
-	counting := &shoptest.CountingStore{Store: store.NewMemory()}
-	s.Config.Store = counting
+	claims := &shoptest.Counter{Method: "Claim"}
+	s.Config.Store = &shoptest.FaultStore{Store: s.Config.Store, Around: claims.Around}
 	s.Config.App.SellerIDs = []string{"2088000000000001"}
 	s.Restart()
 	good := s.Alipay.SignedNotice(shoptest.RefundNotice(nil))
@@ -111,8 +110,8 @@ func TestHostileNotifications(t *testing.T) {
 		t.Errorf("by GET: %d", r.Status)
 	}
 	s.ExpectTold("")
-	if counting.Calls != 0 {
-		t.Errorf("the store was called %d times", counting.Calls)
+	if claims.Count() != 0 {
+		t.Errorf("the store was called %d times", claims.Count())
 	}
 	if r := s.Notice(good); r.Text != "success" {
 		t.Fatalf("the genuine one: %d %s", r.Status, r.Text)
@@ -124,8 +123,8 @@ func TestHostileNotifications(t *testing.T) {
 		}
 	}
 	s.ExpectTold("refund_succeeded")
-	if counting.Calls != 1 {
-		t.Errorf("eight deliveries cost %d claims, want 1", counting.Calls)
+	if claims.Count() != 1 {
+		t.Errorf("eight deliveries cost %d claims, want 1", claims.Count())
 	}
 }
 

@@ -172,8 +172,7 @@ func TestFailingMarkOfARefund(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := shoptest.NewShop(t)
 		s.Trade()
-		s.Config.Store = &shoptest.Flaky{Store: s.Config.Store, Only: "Delivered", At: 1}
-		s.Restart()
+		s.FailAt("Delivered", 1)
 		r := s.Refund(shoptest.Partly)
 		s.Expect(r, 200, "succeeded")
 		time.Sleep(time.Minute)

@@ -251,7 +251,7 @@ func TestDepositBackWhileTheStoreIsDown(t *testing.T) {
 		if n := s.Notice(form); n.Status != 503 || len(d.seen) != 0 {
 			t.Errorf("%s: %d %s, told %+v", method, n.Status, n.Text, d.seen)
 		}
-		s.Config.Store = s.Config.Store.(*shoptest.Flaky).Store
+		s.Config.Store = s.Config.Store.(*shoptest.FaultStore).Store
 		s.Restart()
 		if n := s.Notice(form); n.Text != "success" || len(d.seen) != 1 || s.Notes(r.Str("id")) == "" {
 			t.Errorf("%s: %d %s, told %+v", method, n.Status, n.Text, d.seen)

@@ -121,8 +121,7 @@ func TestHooksErrorDecidesNothing(t *testing.T) {
 func TestFailingMarkOfANotification(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := shoptest.NewShop(t)
-		s.Config.Store = &shoptest.Flaky{Store: s.Config.Store, Only: "Complete", At: 1}
-		s.Restart()
+		s.FailAt("Complete", 1)
 		for range 2 {
 			if r := s.Notice(s.Payment()); r.Text != "success" {
 				t.Errorf("%d %s", r.Status, r.Text)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -174,8 +175,7 @@ func TestReservationOfNothingIsFreed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := shoptest.NewShop(t, shoptest.Total(88_88))
 		s.Trade()
-		s.Config.Store = &shoptest.Flaky{Store: s.Config.Store, Only: "Sending", At: 1}
-		s.Restart()
+		s.FailAt("Sending", 1)
 		if r := s.Refund(shoptest.Numbered("R1", "80.00")); r.Status != 503 || r.Str("code") != "nothing_sent" {
 			t.Errorf("%d %s", r.Status, r.Text)
 		}
@@ -190,8 +190,7 @@ func TestNothingSentIsNotSaidAfterASend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := shoptest.NewShop(t, shoptest.Total(88_88))
 		s.Trade()
-		s.Config.Store = &shoptest.Flaky{Store: s.Config.Store, Only: "Sending", At: 2}
-		s.Restart()
+		s.FailAt("Sending", 2)
 		s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.LostRequest})
 		s.Expect(s.Refund(shoptest.Partly), 202, "pending")
 		time.Sleep(time.Minute)
@@ -204,30 +203,12 @@ func TestNothingSentIsNotSaidAfterASend(t *testing.T) {
 	})
 }
 
-// afterGet is a store in which something happens right after the first Get.
-type afterGet struct {
-	store.Store
-	happens func()
-}
-
-func (a *afterGet) Get(ctx context.Context, id string) (store.Refund, error) {
-	r, err := a.Store.Get(ctx, id)
-	if happens := a.happens; happens != nil {
-		a.happens = nil
-		happens()
-	}
-	return r, err
-}
-
 // A refund that is known needs no reservation; it fails, and another takes what
 // that freed, before it is opened again. Then it needs one.
 func TestLimitOfARefundThatFailsMeanwhile(t *testing.T) {
 	s := shoptest.NewShop(t, shoptest.Total(88_88))
 	s.Alipay.AddTrade(alipaytest.Trade{OutTradeNo: shoptest.Order, Total: 1000_00}) // Alipay would allow far more
 	memory := s.Config.Store
-	racing := &afterGet{Store: memory}
-	s.Config.Store = racing
-	s.Restart()
 	ctx := t.Context()
 	first := store.Refund{
 		Kind: store.Trade, App: s.Config.App.ID, OutTradeNo: shoptest.Order, OutRequestNo: "R1", Amount: 80_00,
@@ -241,7 +222,7 @@ func TestLimitOfARefundThatFailsMeanwhile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	racing.happens = func() {
+	fails := func() { // the other process: the first fails, and another takes what that freed
 		if r, _, err := memory.Settle(ctx, first.ID, store.Settlement{
 			Source: store.ByAnswer, Attempt: send.Number, Token: send.Token,
 			Finding: store.Refusal, Retryable: true, Code: "40004", SubCode: "ACQ.SELLER_BALANCE_NOT_ENOUGH",
@@ -250,6 +231,15 @@ func TestLimitOfARefundThatFailsMeanwhile(t *testing.T) {
 		}
 		s.Expect(s.Refund(shoptest.Numbered("R2", "80.00")), 200, "succeeded")
 	}
+	var once atomic.Bool
+	s.Around(func(_ context.Context, c shoptest.Call, call func() error) error {
+		defer func() {
+			if c.Method == "Get" && once.CompareAndSwap(false, true) {
+				fails()
+			}
+		}()
+		return call()
+	})
 	if r := s.Refund(shoptest.Numbered("R1", "80.00")); r.Str("code") != "exceeds_order" || !strings.Contains(r.Str("detail"), "8.88") {
 		t.Errorf("%d %s", r.Status, r.Text)
 	}
@@ -551,11 +541,17 @@ func TestASendThatNobodyAnswersFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := shoptest.NewShop(t)
 		s.Trade()
-		s.Config.Store = &dyingStore{Store: store.NewMemory(), settles: -1}
-		s.Restart()
+		var died atomic.Bool
+		died.Store(true)
+		s.Around(func(_ context.Context, c shoptest.Call, call func() error) error {
+			if c.Method == "Settle" && died.Load() {
+				return shoptest.ErrStoreDown
+			}
+			return call()
+		})
 		r := s.Refund(shoptest.Partly) // executed, and its outcome never recorded
 		s.Expect(r, 202, "pending")
-		s.Config.Store.(*dyingStore).settles = 1 << 30
+		died.Store(false)
 		calls := len(s.Alipay.Calls())
 		second := s.Refund(shoptest.Partly)
 		s.Expect(second, 202, "pending") // the lease still runs
@@ -569,32 +565,10 @@ func TestASendThatNobodyAnswersFor(t *testing.T) {
 	})
 }
 
-// dyingStore fails its writes of outcomes until settles is set.
-type dyingStore struct {
-	store.Store
-	settles int
-	opens   error
-}
-
-func (d *dyingStore) Settle(ctx context.Context, id string, s store.Settlement) (store.Refund, bool, error) {
-	if d.settles < 0 {
-		return store.Refund{}, false, shoptest.ErrStoreDown
-	}
-	return d.Store.Settle(ctx, id, s)
-}
-
-func (d *dyingStore) Open(ctx context.Context, r store.Refund, l store.Limit) (store.Refund, store.Opened, error) {
-	if d.opens != nil {
-		return store.Refund{}, store.Opened{}, d.opens
-	}
-	return d.Store.Open(ctx, r, l)
-}
-
 func TestStoreThatIsDownSendsNothing(t *testing.T) {
 	s := shoptest.NewShop(t)
 	s.Trade()
-	s.Config.Store = &dyingStore{Store: store.NewMemory(), opens: shoptest.ErrStoreDown}
-	s.Restart()
+	s.FailAt("Open", 1)
 	r := s.Refund(shoptest.Partly)
 	if r.Status != 503 || r.Str("code") != "nothing_sent" || r.Header.Get("Retry-After") == "" {
 		t.Errorf("%d %s", r.Status, r.Text)

@@ -106,17 +106,6 @@ func (d *transactor) DeliverTx(ctx context.Context, id string, event store.Event
 	return d.Delivered(ctx, id, event, token)
 }
 
-// meanwhile lets something happen right before a settlement.
-type meanwhile struct {
-	store.Store
-	do func(s store.Store, id string, by store.Source)
-}
-
-func (m meanwhile) Settle(ctx context.Context, id string, s store.Settlement) (store.Refund, bool, error) {
-	m.do(m.Store, id, s.Source)
-	return m.Store.Settle(ctx, id, s)
-}
-
 // A person's word about what is unresolved comes a moment after Alipay's signed
 // one: it is no decision any more.
 func TestResolveComesTooLate(t *testing.T) {
@@ -124,15 +113,16 @@ func TestResolveComesTooLate(t *testing.T) {
 		s := shoptest.NewShop(t)
 		s.Voice(func(string, url.Values) string { return shoptest.Lost })
 		id := s.Refund(shoptest.Partly).Str("id")
-		s.Config.Store = meanwhile{s.Config.Store, func(inner store.Store, id string, by store.Source) {
-			if by == store.ByPerson { // Run, in another process
+		inner := s.Config.Store
+		s.Around(func(_ context.Context, c shoptest.Call, call func() error) error {
+			if c.Source == store.ByPerson { // Run, in another process
 				_, _, err := inner.Settle(t.Context(), id, store.Settlement{Source: store.ByAnswer, Attempt: 1, Finding: store.Refusal, SubCode: "ACQ.TRADE_NOT_ALLOW_REFUND"})
 				if err != nil {
 					t.Error(err)
 				}
 			}
-		}}
-		s.Restart()
+			return call()
+		})
 		result, err := s.Module.Resolve(t.Context(), id, store.Succeeded, "boss", "the buyer says so")
 		if !errors.Is(err, alirefund.ErrNotPending) {
 			t.Errorf("Resolve = %s, %v; want ErrNotPending", result.Refund.State, err)

@@ -472,35 +472,40 @@ func TestRunKeepsTheSpacing(t *testing.T) {
 // be sent again.
 func TestBusyOrderFailsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		order := &busy{}
-		s := shoptest.NewShop(t, func(c *alirefund.Config) { order.Store, c.Store = c.Store, order })
+		s := shoptest.NewShop(t)
 		s.Trade()
 		s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.LostRequest})
 		r := s.Refund(shoptest.Partly)
 		s.Expect(r, 202, "pending")
 		time.Sleep(time.Minute)
-		order.busy = true
+		ledger, others := s.Config.Store, 0
+		var busy atomic.Bool
+		busy.Store(true)
+		s.Around(func(ctx context.Context, c shoptest.Call, call func() error) error {
+			if c.Method == "Sending" && busy.Load() { // another process is quicker every time
+				another := store.Refund{
+					Kind: store.Trade, App: s.Config.App.ID, OutTradeNo: shoptest.Order, OutRequestNo: "R2", Amount: 1_00,
+					State: store.Pending, Origin: store.FromRequest, Request: `{}`,
+				}.Identify()
+				if _, _, err := ledger.Open(ctx, another, store.Limit{}); err != nil {
+					t.Error(err)
+				}
+				a, err := ledger.Sending(ctx, another.ID, store.Permission{Attempts: others, Lease: time.Millisecond})
+				if others++; err != nil || a.Number != others {
+					t.Error("the other refund is not sent:", a, err)
+				}
+			}
+			return call()
+		})
 		s.Expect(s.Refund(shoptest.Partly), 202, "pending") // not found, and no room to send it
 		if got := s.Ledger(r.Str("id")); got.State != store.Pending || len(got.Unanswered) != 1 {
 			t.Errorf("%s, unanswered %v", got.State, got.Unanswered)
 		}
-		order.busy = false
+		busy.Store(false)
+		time.Sleep(time.Minute)
 		s.Expect(s.Refund(shoptest.Partly), 200, "succeeded")
 		s.ExpectMoved("R1=8.88")
 	})
-}
-
-// busy is a store of whose orders other refunds are always being sent.
-type busy struct {
-	store.Store
-	busy bool
-}
-
-func (b *busy) Sending(ctx context.Context, id string, p store.Permission) (store.Attempt, error) {
-	if b.busy {
-		return store.Attempt{Wait: time.Minute}, nil
-	}
-	return b.Store.Sending(ctx, id, p)
 }
 
 // Without Run nobody asks about what is unresolved: that is said once, loudly.
@@ -556,38 +561,35 @@ func TestRunTakesNoMoreThanItHasRoomFor(t *testing.T) {
 	})
 }
 
-// dueDown is a store that cannot say what is due while it is down.
-type dueDown struct {
-	store.Store
-	down  atomic.Bool
-	tries atomic.Int64
-}
-
-func (s *dueDown) Due(ctx context.Context, app string, lease time.Duration, n int) ([]store.Refund, error) {
-	s.tries.Add(1)
-	if s.down.Load() {
-		return nil, shoptest.ErrStoreDown
-	}
-	return s.Store.Due(ctx, app, lease, n)
-}
-
 // A store that is down for long is tried ever more rarely, and fills no log.
 func TestRunWhileTheStoreIsDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ledger := &dueDown{Store: store.NewMemory()}
-		ledger.down.Store(true)
+		var down atomic.Bool
+		var tries atomic.Int64
+		down.Store(true)
+		due := func(_ context.Context, c shoptest.Call, call func() error) error {
+			if c.Method != "Due" {
+				return call()
+			}
+			tries.Add(1)
+			if down.Load() {
+				return shoptest.ErrStoreDown
+			}
+			return call()
+		}
 		var log bytes.Buffer
 		s := shoptest.NewShop(t, func(c *alirefund.Config) {
-			c.Store, c.Logger = ledger, slog.New(slog.NewTextHandler(&log, nil))
+			c.Store = &shoptest.FaultStore{Store: c.Store, Around: due}
+			c.Logger = slog.New(slog.NewTextHandler(&log, nil))
 		})
 		stop := s.Run()
 		time.Sleep(time.Hour)
-		if n := ledger.tries.Load(); n < 120 || n > 130 {
+		if n := tries.Load(); n < 120 || n > 130 {
 			t.Errorf("tried %d times in an hour; every 30 s is wanted", n)
 		}
-		ledger.down.Store(false)
+		down.Store(false)
 		time.Sleep(time.Minute)
-		ledger.down.Store(true)
+		down.Store(true)
 		time.Sleep(time.Minute)
 		stop()
 		if failed, again := strings.Count(log.String(), "could not be read"), strings.Count(log.String(), "can be read again"); failed != 2 || again != 1 {

@@ -15,8 +15,7 @@ func TestFailingRecordOfAnAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := shoptest.NewShop(t)
 		s.Trade()
-		s.Config.Store = &shoptest.Flaky{Store: s.Config.Store, Only: "Settle", At: 1}
-		s.Restart()
+		s.FailAt("Settle", 1)
 		s.Expect(s.Refund(shoptest.Partly), 200, "succeeded")
 		if n := s.Calls(gateway.MethodRefundQuery); n != 0 {
 			t.Errorf("Alipay was asked %d times", n)

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/alirefund/alirefund/alipaytest"
 	"github.com/alirefund/alirefund/gateway"
@@ -81,16 +80,6 @@ func (v Voice) RoundTrip(r *http.Request) (*http.Response, error) {
 		StatusCode: http.StatusOK, Header: http.Header{}, Request: r,
 		Body: io.NopCloser(strings.NewReader(answer + "}")), ContentLength: -1,
 	}, nil
-}
-
-// Down makes methods of the shop's store fail, each from its next call on, for so
-// long.
-func (s *Shop) Down(long time.Duration, methods ...string) {
-	s.T.Helper()
-	for _, method := range methods {
-		s.Config.Store = &Flaky{Store: s.Config.Store, Only: method, At: 1, Lasts: long}
-	}
-	s.Restart()
 }
 
 // PaymentNotice is a notice that is no refund.

@@ -113,7 +113,6 @@ type wanted struct {
 
 // mortal is a process: when it has died nothing that it does has any effect.
 type mortal struct {
-	store.Store
 	http.RoundTripper
 	dead atomic.Bool
 	stop func()
@@ -133,67 +132,11 @@ func (p *mortal) RoundTrip(r *http.Request) (*http.Response, error) {
 	return answer, err
 }
 
-func (p *mortal) Open(ctx context.Context, r store.Refund, l store.Limit) (store.Refund, store.Opened, error) {
+func (p *mortal) call(_ context.Context, _ shoptest.Call, call func() error) error {
 	if p.dead.Load() {
-		return store.Refund{}, store.Opened{}, errDead
+		return errDead
 	}
-	return p.Store.Open(ctx, r, l)
-}
-
-func (p *mortal) Sending(ctx context.Context, id string, a store.Permission) (store.Attempt, error) {
-	if p.dead.Load() {
-		return store.Attempt{}, errDead
-	}
-	return p.Store.Sending(ctx, id, a)
-}
-
-func (p *mortal) Settle(ctx context.Context, id string, s store.Settlement) (store.Refund, bool, error) {
-	if p.dead.Load() {
-		return store.Refund{}, false, errDead
-	}
-	return p.Store.Settle(ctx, id, s)
-}
-
-func (p *mortal) Deliver(ctx context.Context, id string, e store.Event, lease time.Duration) (string, bool, error) {
-	if p.dead.Load() {
-		return "", false, errDead
-	}
-	return p.Store.Deliver(ctx, id, e, lease)
-}
-
-func (p *mortal) Delivered(ctx context.Context, id string, e store.Event, token string) (bool, error) {
-	if p.dead.Load() {
-		return false, errDead
-	}
-	return p.Store.Delivered(ctx, id, e, token)
-}
-
-func (p *mortal) Undelivered(ctx context.Context, id string, e store.Event, token, why string) (bool, error) {
-	if p.dead.Load() {
-		return false, errDead
-	}
-	return p.Store.Undelivered(ctx, id, e, token, why)
-}
-
-func (p *mortal) Complete(ctx context.Context, key, token string, keep time.Duration) (bool, error) {
-	if p.dead.Load() {
-		return false, errDead
-	}
-	return p.Store.Complete(ctx, key, token, keep)
-}
-
-func (p *mortal) Release(ctx context.Context, key, token string) (bool, error) {
-	if p.dead.Load() {
-		return false, errDead
-	}
-	return p.Store.Release(ctx, key, token)
-}
-
-func (p *mortal) Due(ctx context.Context, app string, lease time.Duration, n int) ([]store.Refund, error) {
-	if p.dead.Load() {
-		return nil, errDead
-	}
-	return p.Store.Due(ctx, app, lease, n)
+	return call()
 }
 
 func newChaos(t *testing.T, seed uint64, refunds int) *chaos {
@@ -264,8 +207,9 @@ func (c *chaos) pause(least, most time.Duration) {
 
 // start starts a process on the same store, after whatever the last one left.
 func (c *chaos) start() {
-	p := &mortal{Store: c.memory, RoundTripper: c.Alipay.HTTPClient().Transport}
-	c.Config.Store, c.Config.HTTPClient = p, &http.Client{Transport: p}
+	p := &mortal{RoundTripper: c.Alipay.HTTPClient().Transport}
+	c.Config.Store = &shoptest.FaultStore{Store: c.memory, Around: p.call}
+	c.Config.HTTPClient = &http.Client{Transport: p}
 	c.Config.OnRefundSucceeded = func(_ context.Context, e alirefund.RefundSucceeded) error {
 		return c.hear(p, store.RefundSucceeded, e.Refund)
 	}

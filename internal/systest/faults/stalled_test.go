@@ -14,50 +14,17 @@ import (
 	"github.com/alirefund/alirefund/store"
 )
 
-// stalled is a store whose answer to one call of a method comes late, or never:
-// the database has done it, and its network, or a failover, keeps the answer.
-type stalled struct {
-	store.Store
-	method string
-	long   time.Duration // 0: until the context ends
-	once   atomic.Bool
-}
-
-func (s *stalled) stall(ctx context.Context, method string) {
-	if s.method != method || !s.once.CompareAndSwap(false, true) {
-		return
+// stalled makes the answer to the first call of a method come late: the database
+// has done it, and its network, or a failover, keeps the answer.
+func stalled(method string, long time.Duration) func(context.Context, shoptest.Call, func() error) error {
+	var once atomic.Bool
+	return func(_ context.Context, c shoptest.Call, call func() error) error {
+		err := call()
+		if c.Method == method && once.CompareAndSwap(false, true) {
+			time.Sleep(long)
+		}
+		return err
 	}
-	if s.long == 0 {
-		<-ctx.Done()
-		return
-	}
-	time.Sleep(s.long)
-}
-
-func (s *stalled) Open(ctx context.Context, r store.Refund, l store.Limit) (store.Refund, store.Opened, error) {
-	s.stall(ctx, "Open")
-	if err := ctx.Err(); err != nil {
-		return store.Refund{}, store.Opened{}, err
-	}
-	return s.Store.Open(ctx, r, l)
-}
-
-func (s *stalled) Sending(ctx context.Context, id string, p store.Permission) (store.Attempt, error) {
-	a, err := s.Store.Sending(ctx, id, p)
-	s.stall(ctx, "Sending")
-	return a, err
-}
-
-func (s *stalled) Settle(ctx context.Context, id string, word store.Settlement) (store.Refund, bool, error) {
-	r, changed, err := s.Store.Settle(ctx, id, word)
-	s.stall(ctx, "Settle")
-	return r, changed, err
-}
-
-func (s *stalled) Deliver(ctx context.Context, id string, e store.Event, lease time.Duration) (string, bool, error) {
-	token, done, err := s.Store.Deliver(ctx, id, e, lease)
-	s.stall(ctx, "Deliver")
-	return token, done, err
 }
 
 // A database that answers late makes nobody tell an event whose lease has run
@@ -69,8 +36,7 @@ func TestLeaseThatRanOutInTheStore(t *testing.T) {
 				s := shoptest.NewShop(t)
 				s.Trade()
 				other := s.Module // another process on the same store
-				s.Config.Store = &stalled{Store: s.Config.Store, method: method, long: 25 * time.Second}
-				s.Restart()
+				s.Around(stalled(method, 25*time.Second))
 				ctx, cancel := context.WithCancel(t.Context())
 				ended := make(chan struct{})
 				go func() { defer close(ended); other.Run(ctx) }()
@@ -118,8 +84,13 @@ func TestStoreThatHangsSendsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := shoptest.NewShop(t)
 		s.Trade()
-		s.Config.Store = &stalled{Store: s.Config.Store, method: "Open"}
-		s.Restart()
+		s.Around(func(ctx context.Context, c shoptest.Call, call func() error) error {
+			if c.Method != "Open" {
+				return call()
+			}
+			<-ctx.Done()
+			return ctx.Err()
+		})
 		answered := make(chan shoptest.Reply, 1)
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() {

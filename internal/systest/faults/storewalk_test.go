@@ -22,18 +22,18 @@ import (
 type life struct {
 	*shoptest.Shop
 	name    string
-	store   *shoptest.Flaky
+	outage  *shoptest.Outage
 	request func(number, amount string) shoptest.Reply
 	sends   string // the method that moves the money
 	asks    string // the method that asks about it
 	trace   []string
 }
 
-func newLife(t *testing.T, kind store.Kind, name string, f *shoptest.Flaky) *life {
+func newLife(t *testing.T, kind store.Kind, name string, o *shoptest.Outage) *life {
 	t.Helper()
-	l := &life{name: name, store: f}
+	l := &life{name: name, outage: o}
 	l.Shop = shoptest.NewShop(t, shoptest.Total(100_00), func(c *alirefund.Config) {
-		f.Store, c.Store = c.Store, f
+		c.Store = &shoptest.FaultStore{Store: c.Store, Around: o.Around}
 		c.OnRefundSucceeded = func(_ context.Context, e alirefund.RefundSucceeded) error {
 			if e.Refund.Origin == store.FromRequest && !strings.Contains(" "+l.Moved(), " "+e.Refund.OutRequestNo+"=") {
 				l.wrong("told of a success, nothing moved")
@@ -63,8 +63,8 @@ func newLife(t *testing.T, kind store.Kind, name string, f *shoptest.Flaky) *lif
 
 func (l *life) wrong(what string) {
 	l.T.Helper()
-	l.T.Errorf("%s: %s\n  answers %s; store failed %v; moved %q; told %q",
-		l.name, what, strings.Join(l.trace, " "), l.store.Failed(), l.Moved(), l.Told())
+	l.T.Errorf("%s: %s\n  answers %s; store failed in %v; moved %q; told %q",
+		l.name, what, strings.Join(l.trace, " "), l.outage.Failed(), l.Moved(), l.Told())
 }
 
 // times returns how often the refund's money moved.
@@ -89,7 +89,7 @@ func (l *life) succeeded() (ours, others int) {
 // ask makes the request once more and checks that its answer is true.
 func (l *life) ask() shoptest.Reply {
 	l.T.Helper()
-	sent, failed := l.Calls(l.sends), len(l.store.Failed())
+	sent, failed := l.Calls(l.sends), len(l.outage.Failed())
 	r := l.request("R1", "8.88")
 	l.trace = append(l.trace, fmt.Sprintf("%d/%s/%s", r.Status, r.Str("state"), r.Str("code")))
 	moved := l.times() > 0
@@ -100,7 +100,7 @@ func (l *life) ask() shoptest.Reply {
 		l.wrong("answered refused, money moved")
 	case r.Str("code") == "nothing_sent" && l.Calls(l.sends) > sent:
 		l.wrong("answered nothing_sent, and sent")
-	case r.Str("code") == "nothing_sent" && moved && len(l.store.Failed()) == failed:
+	case r.Str("code") == "nothing_sent" && moved && len(l.outage.Failed()) == failed:
 		l.wrong("answered nothing_sent, money moved")
 	case r.Status != 200 && r.Status != 202 && r.Status != 422 && r.Str("code") != "nothing_sent":
 		l.wrong("answered out of place")
@@ -127,9 +127,9 @@ func TestStoreThatFailsAnywhere(t *testing.T) {
 				for _, after := range []bool{false, true} {
 					for at, reached := 1, true; reached; at++ {
 						name := fmt.Sprintf("%s, fault %q, store fails at call %d for %v (done: %v)", kind, fault.Kind, at, lasts, after)
-						f := &shoptest.Flaky{At: at, Lasts: lasts, After: after}
-						synctest.Test(t, func(t *testing.T) { walk(newLife(t, kind, name, f), fault) })
-						reached = len(f.Failed()) > 0
+						o := &shoptest.Outage{At: at, Lasts: lasts, After: after}
+						synctest.Test(t, func(t *testing.T) { walk(newLife(t, kind, name, o), fault) })
+						reached = len(o.Failed()) > 0
 					}
 				}
 			}
@@ -157,7 +157,7 @@ func walk(l *life, fault alipaytest.Fault) {
 		l.wrong("the money did not move once")
 	}
 	most := 1
-	if l.store.Lasts > 0 && slices.Contains(l.store.Failed(), "Delivered") {
+	if l.outage.Lasts > 0 && slices.Contains(l.outage.Failed(), "Delivered") {
 		most = 2
 	}
 	if ours, others := l.succeeded(); ours < 1 || ours > most || others != 0 {
@@ -203,7 +203,7 @@ func TestFaultsInPairs(t *testing.T) {
 		p := pair{first: call(), second: call(), query: pick(dice, questions), notice: pick(dice, notices), early: dice.IntN(2) == 1}
 		name := fmt.Sprintf("%s: send %s %s, then %s %s; question %s; notice %s (at once: %v)", kind,
 			p.first.Kind, p.first.SubCode, p.second.Kind, p.second.SubCode, p.query, p.notice, p.early)
-		synctest.Test(t, func(t *testing.T) { p.live(newLife(t, kind, name, &shoptest.Flaky{})) })
+		synctest.Test(t, func(t *testing.T) { p.live(newLife(t, kind, name, &shoptest.Outage{})) })
 	}
 }
 

@@ -119,7 +119,7 @@ func (f *forgeries) notices(t *testing.T) {
 // notice posts one hostile notice, and then the genuine one.
 func (f *forgeries) notice(t *testing.T, c hostileNotice, path string) {
 	t.Helper()
-	s, h, counting := waiting(t, c.mode)
+	s, h, claims := waiting(t, c.mode)
 	if c.base == nil {
 		c.base = shoptest.RefundNotice(nil)
 	}
@@ -143,8 +143,8 @@ func (f *forgeries) notice(t *testing.T, c hostileNotice, path string) {
 	if r.Status != c.status || r.Str("code") != c.code {
 		t.Errorf("%s: %d %s, want %d %s", path, r.Status, r.Text, c.status, c.code)
 	}
-	if n := len(s.Alipay.Calls()); n != calls || counting.Calls != 0 {
-		t.Errorf("%s: it cost %d calls of Alipay and %d claims", path, n-calls, counting.Calls)
+	if n := len(s.Alipay.Calls()); n != calls || claims.Count() != 0 {
+		t.Errorf("%s: it cost %d calls of Alipay and %d claims", path, n-calls, claims.Count())
 	}
 
 	r = shoptest.Serve(t, s.Router, postForm(path, forge.Body))

@@ -7,7 +7,6 @@ import (
 	"github.com/alirefund/alirefund"
 	"github.com/alirefund/alirefund/alipaytest"
 	"github.com/alirefund/alirefund/internal/shoptest"
-	"github.com/alirefund/alirefund/store"
 )
 
 // hostileNotice is one row: how a notice that nobody should believe is made of
@@ -24,11 +23,12 @@ type hostileNotice struct {
 
 // waiting returns a shop with a refund whose answer was lost, where notices come
 // to the module's route and to the host's own.
-func waiting(t *testing.T, mode alipaytest.Config) (*shoptest.Shop, *shoptest.Host, *shoptest.CountingStore) {
+func waiting(t *testing.T, mode alipaytest.Config) (*shoptest.Shop, *shoptest.Host, *shoptest.Counter) {
 	t.Helper()
-	counting := &shoptest.CountingStore{Store: store.NewMemory()}
+	claims := &shoptest.Counter{Method: "Claim"}
 	s := shoptest.NewShopOf(t, mode, func(c *alirefund.Config) {
-		c.Store, c.App.SellerIDs = counting, []string{"2088000000000001"}
+		c.Store = &shoptest.FaultStore{Store: c.Store, Around: claims.Around}
+		c.App.SellerIDs = []string{"2088000000000001"}
 	})
 	if !mode.Certificates {
 		s.TrustInsider()
@@ -38,5 +38,5 @@ func waiting(t *testing.T, mode alipaytest.Config) (*shoptest.Shop, *shoptest.Ho
 	s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.LostAnswer}, shoptest.NoQuery)
 	s.Expect(s.Refund(shoptest.Partly), 202, "pending")
 	s.ExpectTold("")
-	return s, s.Host(), counting
+	return s, s.Host(), claims
 }
