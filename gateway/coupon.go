@@ -7,12 +7,6 @@ import (
 	"github.com/alirefund/alirefund/money"
 )
 
-// The methods of red packets ("coupons" in Alipay's names).
-const (
-	MethodCouponRefund = "alipay.fund.coupon.order.refund"
-	MethodCouponQuery  = "alipay.fund.coupon.operation.query"
-)
-
 // CouponRefund is the biz_content of alipay.fund.coupon.order.refund, which
 // returns what nobody took out of a red packet. The notice of its success goes
 // to [Options].NotifyURL.

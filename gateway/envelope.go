@@ -2,14 +2,11 @@ package gateway
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/alirefund/alirefund/internal/rawjson"
-	"github.com/alirefund/alirefund/money"
 )
 
 // errEnvelope is what is wrong with an answer that is no envelope of Alipay's.
@@ -79,54 +76,6 @@ func isNode(key []byte, method string) bool {
 	return true
 }
 
-// open verifies an answer and reads its head.
-func (c *Client) open(ctx context.Context, reply Reply, answer []byte) (Reply, error) {
-	e, err := cut(answer, reply.Method)
-	if err != nil {
-		return reply, fmt.Errorf("gateway: %s: %w: %w", reply.Method, ErrNoAnswer, err)
-	}
-	if sign := text(e.sign); sign != "" {
-		reply.Signed = c.verify(ctx, text(e.certificate), e.node, sign)
-	}
-	node, err := c.object(e.node, reply.Signed)
-	if err != nil {
-		return reply, fmt.Errorf("gateway: %s: %w", reply.Method, err)
-	}
-	if reply.Signed {
-		reply.Node = node
-	}
-	// The code of an unsigned answer is read to be shown. It proves nothing.
-	_, _ = rawjson.Fields(node, func(key, value []byte) {
-		switch string(key) {
-		case "code":
-			reply.Code = printable(text(value))
-		case "msg":
-			reply.Msg = printable(text(value))
-		case "sub_code":
-			reply.SubCode = printable(text(value))
-		case "sub_msg":
-			reply.SubMsg = printable(withoutEcho(text(value)))
-		}
-	})
-	// Alipay's own SDKs, too, take no success that names no certificate.
-	if reply.Code == "10000" && text(e.certificate) == "" && c.verifier.RootSN() != "" {
-		reply.Signed, reply.Node = false, nil
-	}
-	switch {
-	case reply.Code == "10000" && reply.Signed:
-		return reply, nil
-	case reply.Code == "10000" || reply.Code == "":
-		if reply.Signed {
-			return reply, fmt.Errorf("gateway: %s: %w: it has no code", reply.Method, ErrNoAnswer)
-		}
-		return reply, fmt.Errorf("gateway: %s: %w", reply.Method, ErrUnverified)
-	}
-	return reply, &Error{
-		Method: reply.Method, Code: reply.Code, Msg: reply.Msg, SubCode: reply.SubCode, SubMsg: reply.SubMsg,
-		TraceID: reply.TraceID, Signed: reply.Signed,
-	}
-}
-
 // object returns the response node as a JSON object: itself, or what is encrypted
 // in it. Refusals come unencrypted, so that the node's first byte decides. What is
 // encrypted is decrypted only if its signature was verified: the encryption does
@@ -149,34 +98,4 @@ func (c *Client) object(node []byte, signed bool) ([]byte, error) {
 		return nil, fmt.Errorf("%w: the response node is no JSON object", ErrNoAnswer)
 	}
 	return node, nil
-}
-
-// Text returns a top-level field of the verified node as text, numbers as they
-// are written; "" if it is absent, null, empty or no scalar, and always if the
-// answer was not signed.
-func (r Reply) Text(name string) string {
-	var found string
-	if r.Signed {
-		_, _ = rawjson.Fields(r.Node, func(key, value []byte) {
-			if string(key) == name {
-				found = text(value)
-			}
-		})
-	}
-	return found
-}
-
-// amount is [Reply.Text] as an amount of yuan; 0 if it is none.
-func (r Reply) amount(name string) money.Amount {
-	parsed, err := money.Parse(r.Text(name))
-	if err != nil {
-		return 0
-	}
-	return parsed
-}
-
-// shortSubCode drops what stands before the last point: the same condition
-// comes as ACQ.SYSTEM_ERROR, AQC.SYSTEM_ERROR and aop.ACQ.SYSTEM_ERROR.
-func shortSubCode(code string) string {
-	return code[strings.LastIndexByte(code, '.')+1:]
 }

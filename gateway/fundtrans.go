@@ -6,13 +6,6 @@ import (
 	"github.com/alirefund/alirefund/money"
 )
 
-// The methods of red packets of the newer product, which were paid by
-// alipay.fund.trans.app.pay and have an order_id.
-const (
-	MethodFundTransRefund = "alipay.fund.trans.refund"
-	MethodFundTransQuery  = "alipay.fund.trans.common.query"
-)
-
 // FundTransRefund is the biz_content of alipay.fund.trans.refund, which returns
 // what nobody took out of a red packet. One that failed is to be sent again under
 // its number (the interface's page). It has no notify_url: the message of its

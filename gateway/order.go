@@ -6,12 +6,6 @@ import (
 	"github.com/alirefund/alirefund/money"
 )
 
-// The methods about a trade itself, not its refunds.
-const (
-	MethodTradeQuery = "alipay.trade.query"
-	MethodTradeClose = "alipay.trade.close"
-)
-
 // TradeQuery is the biz_content of alipay.trade.query.
 type TradeQuery struct {
 	OutTradeNo string `json:"out_trade_no,omitempty"`

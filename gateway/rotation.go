@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/alirefund/alirefund/internal/rawjson"
@@ -16,22 +15,6 @@ import (
 
 // This file follows Alipay to its next certificate. Source: opendocs, "certificate
 // mode", and alipay.open.app.alipaycert.download.
-
-const methodCertificate = "alipay.open.app.alipaycert.download"
-
-// After a fetch that failed there is a pause, which doubles.
-const (
-	firstRest = time.Second
-	lastRest  = 10 * time.Minute
-)
-
-// rotation is the one fetch of a certificate that may be under way.
-type rotation struct {
-	mu     sync.Mutex
-	flight chan struct{} // closed when it ends; nil while there is none
-	rest   time.Duration // the pause after the last failure
-	until  time.Time     // when that pause ends
-}
 
 // verify tells whether Alipay signed text, which answers a call of ours; sn is the
 // number of the certificate that the answer names.
@@ -68,26 +51,26 @@ func (c *Client) fetch(sn string) <-chan struct{} {
 	if !isSerial(sn) || c.verifier.Knows(sn) {
 		return nil
 	}
-	r := &c.rotation
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	f := &c.fetching
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	switch {
-	case r.flight != nil:
-		return r.flight
+	case f.flight != nil:
+		return f.flight
 	case c.verifier.Knows(sn): // since a moment ago
 		return nil
-	case time.Now().Before(r.until):
+	case time.Now().Before(f.until):
 		return nil
 	}
 	flight := make(chan struct{})
-	r.flight = flight
+	f.flight = flight
 	go func() {
 		// The fetch has a context of its own, because several calls may wait for it,
 		// and none of them ends it by giving up.
 		ctx, cancel := context.WithTimeout(context.Background(), c.timeout)
 		defer cancel()
 		err := c.download(ctx, sn)
-		rest := r.land(err == nil)
+		rest := f.land(err == nil)
 		if err != nil {
 			c.log.Warn("an answer names a certificate of Alipay's that could not be fetched", "certificate", sn, "not_again_for", rest, "error", err)
 			return
@@ -95,21 +78,6 @@ func (c *Client) fetch(sn string) <-chan struct{} {
 		c.log.Info("Alipay has a new certificate, which was fetched; put it into the configuration before the old one ends", "certificate", sn, "expires_at", c.verifier.Expires())
 	}()
 	return flight
-}
-
-// land ends a fetch, and returns the pause until the next one.
-func (r *rotation) land(fetched bool) time.Duration {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	close(r.flight)
-	r.flight = nil
-	if fetched {
-		r.rest = 0
-	} else {
-		r.rest = min(max(2*r.rest, firstRest), lastRest)
-	}
-	r.until = time.Now().Add(r.rest)
-	return r.rest
 }
 
 // download fetches a certificate and has it trusted, if it is to be. The answer's

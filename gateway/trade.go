@@ -7,12 +7,6 @@ import (
 	"github.com/alirefund/alirefund/money"
 )
 
-// The methods of a trade's refund.
-const (
-	MethodTradeRefund = "alipay.trade.refund"
-	MethodRefundQuery = "alipay.trade.fastpay.refund.query"
-)
-
 // TradeRefund is the biz_content of alipay.trade.refund: the fields of its
 // current page and no other, because the page warns that an undocumented one
 // may fail the refund or make it twice.

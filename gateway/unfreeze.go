@@ -6,13 +6,6 @@ import (
 	"github.com/alirefund/alirefund/money"
 )
 
-// The methods of the release of a pre-authorisation: money that was frozen at the
-// payer's, for a deposit for instance, and that goes back to him unspent.
-const (
-	MethodUnfreeze  = "alipay.fund.auth.order.unfreeze"
-	MethodAuthQuery = "alipay.fund.auth.operation.detail.query"
-)
-
 // Unfreeze is the biz_content of alipay.fund.auth.order.unfreeze, which releases a
 // pre-authorisation, whole or in part. The notice of its success goes to
 // [Options].NotifyURL and nowhere else. A request that is repeated must have the

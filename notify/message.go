@@ -101,17 +101,6 @@ func (n *Notification) FundRefund() (FundRefund, error) {
 	}, nil
 }
 
-// classifyMessage goes by msg_method; a deposit-back that cannot be read is a
-// message like any other.
-func (n *Notification) classifyMessage() Kind {
-	if n.Message() == MessageDepositBack {
-		if _, err := n.DepositBack(); err == nil {
-			return KindDepositBack
-		}
-	}
-	return KindMessage
-}
-
 // content is the fields of a message's biz_content.
 type content map[string]json.RawMessage
 

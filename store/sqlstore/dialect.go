@@ -1,13 +1,8 @@
 package sqlstore
 
 import (
-	"database/sql"
 	"errors"
-	"fmt"
-	"hash/fnv"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -90,76 +85,4 @@ func is(err error, signs []string) bool {
 		return slices.Contains(signs, state.SQLState())
 	}
 	return err != nil && slices.ContainsFunc(signs, func(sign string) bool { return strings.Contains(err.Error(), sign) })
-}
-
-func (t *tables) transient(err error) bool {
-	return is(err, t.dialect.again) || is(err, t.dialect.taken)
-}
-func (t *tables) missing(err error) bool { return is(err, t.dialect.missing) }
-
-// tables is where they are, and how that is said.
-type tables struct {
-	prefix, schema string
-	dialect        dialect
-	names          *strings.Replacer
-}
-
-var plainName = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,31}$`)
-
-func newTables(db *sql.DB, d Dialect, options []Option) (tables, error) {
-	t := tables{prefix: DefaultPrefix}
-	for _, option := range options {
-		option(&t)
-	}
-	var known bool
-	if t.dialect, known = dialects[d]; !known {
-		return t, fmt.Errorf("sqlstore: %d is none of the dialects SQLite, PostgreSQL, MySQL", d)
-	}
-	quote := t.dialect.quote
-	switch {
-	case db == nil:
-		return t, errors.New("sqlstore: no database")
-	case !plainName.MatchString(t.prefix):
-		return t, fmt.Errorf("sqlstore: the prefix %q is not of lower-case letters, digits and _, at most 32", t.prefix)
-	case t.schema != "" && d == SQLite:
-		return t, errors.New("sqlstore: SQLite has no schemas")
-	case strings.ContainsAny(t.schema, "\x00"+quote):
-		return t, fmt.Errorf("sqlstore: the schema's name %q", t.schema)
-	}
-	begin := t.prefix
-	if t.schema != "" {
-		begin = quote + t.schema + quote + "." + t.prefix
-	}
-	t.names = strings.NewReplacer(
-		"{refunds}", begin+"refunds", "{orders}", begin+"orders", "{claims}", begin+"claims", "{version}", begin+"version",
-		"{index}", t.prefix+"refunds", "{claims index}", t.prefix+"claims",
-		"{text}", t.dialect.text, "{doc}", t.dialect.doc, "{small}", t.dialect.small,
-		"{lock}", strconv.FormatInt(lockID(begin), 10),
-		"{ensure}", t.dialect.ensure, "{insert}", t.dialect.insert, "{or nothing}", t.dialect.orNothing, "{skip locked}", t.dialect.skipLocked,
-	)
-	return t, nil
-}
-
-// text is a query as the database takes it.
-func (t *tables) text(query string) string {
-	query = t.names.Replace(query)
-	if !t.dialect.numbered {
-		return query
-	}
-	parts := strings.Split(query, "?") // which stands nowhere else in this package's SQL
-	var b strings.Builder
-	for n, part := range parts {
-		if n > 0 {
-			b.WriteString("$" + strconv.Itoa(n))
-		}
-		b.WriteString(part)
-	}
-	return b.String()
-}
-
-// lockID names a migration among all that lock the database.
-func lockID(tables string) int64 {
-	h := fnv.New64a()
-	_, _ = h.Write([]byte("alirefund " + tables)) // never fails
-	return int64(h.Sum64())                       //nolint:gosec // a hash
 }

@@ -7,6 +7,18 @@ import (
 	"strings"
 )
 
+// Errors of [New] and [Migrate].
+var (
+	// ErrNotMigrated: the tables are missing, or older than this program's.
+	ErrNotMigrated = errors.New("sqlstore: the tables are missing or of an older version: call Migrate")
+	// ErrNewer: a newer version of this package has migrated the tables; what
+	// this one would write, that one could not trust.
+	ErrNewer = errors.New("sqlstore: the tables are of a newer version than this program knows: update the program")
+	// ErrNoAutocommit: the connections to MySQL do not commit each statement by
+	// themselves; the data source's name, or the server, says autocommit=0.
+	ErrNoAutocommit = errors.New("sqlstore: the connections have autocommit=0: what they write would be lost")
+)
+
 // Migrate makes the tables, or brings those of an older version of this package
 // up to date. Any number of processes may do so at once, and again at every
 // start: it changes nothing that is up to date. It fails with [ErrNewer], or

@@ -1,12 +1,9 @@
 package sqlstore
 
 import (
-	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/alirefund/alirefund/money"
@@ -95,37 +92,6 @@ func scan(from interface{ Scan(...any) error }) (row, error) {
 	return r, nil
 }
 
-// rows reads what a query, which begins with selectRows, selects. It fails if a
-// document cannot be read.
-func (s *Store) rows(ctx context.Context, query string, args ...any) ([]row, error) {
-	rows, err := s.allRows(ctx, query, args...)
-	for _, r := range rows {
-		err = errors.Join(err, r.unread)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return rows, nil
-}
-
-// allRows is rows with those whose documents cannot be read.
-func (s *Store) allRows(ctx context.Context, query string, args ...any) ([]row, error) {
-	found, err := s.db.QueryContext(ctx, s.sql(query), args...)
-	if err != nil {
-		return nil, err
-	}
-	defer found.Close() //nolint:errcheck // Err says it
-	var rows []row
-	for found.Next() {
-		r, err := scan(found)
-		if err != nil {
-			return nil, err
-		}
-		rows = append(rows, r)
-	}
-	return rows, found.Err()
-}
-
 // in is the condition that the id is one of n.
 func in(n int) string { return "id IN (?" + strings.Repeat(", ?", n-1) + ")" }
 
@@ -144,70 +110,6 @@ func ids(found *sql.Rows, err error) ([]any, error) {
 		ids = append(ids, id)
 	}
 	return ids, found.Err()
-}
-
-// insert and update write one row and return its version. update writes what has
-// changed, so that databases leave all other indexes alone; it fails with
-// errConflict unless the row is as it was.
-func (s *Store) insert(ctx context.Context, on querier, r store.Refund) (version int64, err error) {
-	doc, err := encode(r)
-	if err != nil {
-		return 0, err
-	}
-	version = now().UnixMicro()
-	names, marks, args := "id, version, doc", "?, ?, ?", []any{r.ID, version, doc}
-	for _, c := range columns(r) {
-		names += ", " + c.name
-		marks += ", ?"
-		args = append(args, c.is)
-	}
-	return version, s.one(ctx, on, "INSERT INTO {refunds} ("+names+") VALUES ("+marks+")", args...)
-}
-
-func (s *Store) update(ctx context.Context, on querier, was row, r store.Refund) (version int64, err error) {
-	doc, err := encode(r)
-	if err != nil {
-		return 0, err
-	}
-	version = was.version + 1
-	set, args := "version = ?, doc = ?", []any{version, doc}
-	before := columns(was.Refund)
-	for n, c := range columns(r) {
-		if c != before[n] {
-			set += ", " + c.name + " = ?"
-			args = append(args, c.is)
-		}
-	}
-	args = append(args, was.ID, was.version)
-	return version, s.one(ctx, on, "UPDATE {refunds} SET "+set+" WHERE id = ? AND version = ?", args...)
-}
-
-// memory is what this process wrote last of some refunds, so that the next step
-// of one need not read it first: if it has changed since, the write fails, and
-// the step is taken again from what the database says.
-type memory struct {
-	mu   sync.Mutex
-	rows map[string]row
-}
-
-const maxMemory = 1000
-
-func (m *memory) keep(r row) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.rows == nil || len(m.rows) >= maxMemory {
-		m.rows = make(map[string]row)
-	}
-	m.rows[r.ID] = r
-}
-
-// take returns the row and forgets it.
-func (m *memory) take(id string) (r row, known bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	r, known = m.rows[id]
-	delete(m.rows, id)
-	return r, known
 }
 
 // counted is what a refund takes of its order's total.
