@@ -69,8 +69,12 @@ func inListRefunds(t *testing.T) {
 	if r := s.List("out_request_no=C1"); !strings.Contains(r.Text, `"delivered":false`) || strings.Contains(r.Text, `"alipay"`) {
 		t.Errorf("a page's refund: %s", r.Text)
 	}
+	inPages(t, s)
+}
 
-	// Page by page.
+// inPages lists them page by page.
+func inPages(t *testing.T, s *shoptest.Shop) {
+	t.Helper()
 	var pages []string
 	for query, next := "limit=3", ""; ; {
 		r := s.List(query)

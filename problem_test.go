@@ -86,51 +86,53 @@ func inLogNamesTheRefundAndTheCause(t *testing.T) {
 	}
 }
 
+// badInput is what a caller may get wrong, and what it is told.
+var badInput = []struct {
+	path, body string
+	status     int
+	code       string
+	pointers   string
+	says       string
+}{
+	{"refunds", ``, 400, "not_json", "", "one JSON object"},
+	{"refunds", `[]`, 400, "not_json", "", ""},
+	{"refunds", `{"out_trade_no":"1"`, 400, "not_json", "", ""},
+	{"refunds", `{"out_trade_no":"1","refund_amount":1} {}`, 400, "not_json", "", ""},
+	{"refunds", `{"out_trade_no":"1","refund_amount":01}`, 400, "not_json", "", ""},
+	{"refunds", `{"out_trade_no":"1","refund_amount":1,"notify_url":"http://evil.example/"}`, 400, "unknown_field", "/notify_url", "unknown field"},
+	{"refunds", `{"OUT_TRADE_NO":"1","refund_amount":1}`, 400, "unknown_field", "/OUT_TRADE_NO", "unknown field"},
+	{"refunds", `{"out_trade_no":"1","refund_amount":1,"refund_amount":100}`, 400, "repeated_field", "/refund_amount", "given twice"},
+	{"refunds", `{"out_trade_no":"1","refund_amount":1,"refundAmount":100}`, 400, "repeated_field", "/refundAmount", "given twice"},
+	{"refunds", `{}`, 422, "invalid_fields", "/out_trade_no /refund_amount", "out_trade_no or trade_no is required"},
+	{"refunds", `{"outTradeNo":" 1","refundAmount":0}`, 422, "invalid_fields", "/outTradeNo /refundAmount", "outTradeNo must have no control characters"},
+	{"refunds", `{"out_trade_no":1,"refund_amount":1}`, 422, "invalid_fields", "/out_trade_no", "must be a JSON string"},
+	{"refunds", `{"out_trade_no":null,"refund_amount":null}`, 422, "invalid_fields", "/out_trade_no /refund_amount", ""},
+	{"refunds", `{"out_trade_no":"1","refund_amount":"0.001"}`, 422, "invalid_fields", "/refund_amount", "at most two decimals"},
+	{"refunds", `{"out_trade_no":"1","refund_amount":-1}`, 422, "invalid_fields", "/refund_amount", ""},
+	{"refunds", `{"out_trade_no":"1","refund_amount":1e2}`, 422, "invalid_fields", "/refund_amount", ""},
+	{"refunds", `{"out_trade_no":"1","refund_amount":"1٫5"}`, 422, "invalid_fields", "/refund_amount", ""},
+	{"refunds", `{"out_trade_no":"1","refundAmount":"0"}`, 422, "invalid_fields", "/refundAmount", ""},
+	{"refunds", `{"out_trade_no":"1","refund_amount":"100000000.01"}`, 422, "invalid_fields", "/refund_amount", "between 0.01 and 100000000.00"},
+	{"refunds", `{"out_trade_no":"` + strings.Repeat("1", 65) + `","refund_amount":1}`, 422, "invalid_fields", "/out_trade_no", "64"},
+	{"refunds", `{"out_trade_no":"1","refund_amount":1,"out_request_no":"a\u0000b"}`, 422, "invalid_fields", "/out_request_no", "control characters"},
+	{"refunds", `{"out_trade_no":"1","refund_amount":1,"query_options":["x"]}`, 422, "invalid_fields", "/query_options/0", ""},
+	{"refunds", `{"out_trade_no":"1","refund_amount":1,"refund_goods_detail":[{"goods_id":"1","refund_amount":"x"}]}`, 422, "invalid_fields", "/refund_goods_detail", ""},
+	{"refunds", `{"out_trade_no":"1","refund_amount":1,"refund_goods_detail":[{"goods_id":"","refund_amount":1}]}`, 422, "invalid_fields", "/refund_goods_detail/0/goods_id", "required"},
+	{"refunds", `{"out_trade_no":"1","refund_amount":1,"refund_goods_detail":[{"goods_id":"1","refund_amount":1,"refund_amount":2}]}`, 400, "repeated_field", "/refund_goods_detail/0/refund_amount", "given twice"},
+	{"refunds", `{"out_trade_no":"1","refund_amount":1,"merchant":"token:x"}`, 422, "invalid_fields", "/merchant", "must not begin with token:"},
+	{"refunds", `{"out_trade_no":"1","refund_amount":1,"merchant":"m"}`, 422, "invalid_fields", "/app_auth_token", "required"},
+	{"refunds", `{"out_trade_no":"` + strings.Repeat("1", alirefund.MaxBody) + `"}`, 413, "too_large", "", ""},
+	{"coupon-refunds", `{}`, 422, "invalid_fields", "/auth_no /out_request_no /amount /remark", "auth_no is a required field"},
+	{"coupon-refunds", `{"auth_no":"1","out_request_no":"1","amount":1,"remark":"` + strings.Repeat("退", 101) + `"}`, 422, "invalid_fields", "/remark", "100"},
+	{"coupon-refunds", `{"auth_no":"1","out_request_no":"1","amount":1,"remark":"r","notify_url":"https://evil.example/"}`, 422, "invalid_fields", "/notify_url", "one of the application's own"},
+}
+
 // Bad input is answered with the field, by the caller's name for it, and with
 // what would be right; nothing is sent and nothing recorded.
 func TestBadInput(t *testing.T) {
 	s := shoptest.NewShop(t)
 	s.Trade()
-	long := strings.Repeat("1", 65)
-	for _, c := range []struct {
-		path, body string
-		status     int
-		code       string
-		pointers   string
-		says       string
-	}{
-		{"refunds", ``, 400, "not_json", "", "one JSON object"},
-		{"refunds", `[]`, 400, "not_json", "", ""},
-		{"refunds", `{"out_trade_no":"1"`, 400, "not_json", "", ""},
-		{"refunds", `{"out_trade_no":"1","refund_amount":1} {}`, 400, "not_json", "", ""},
-		{"refunds", `{"out_trade_no":"1","refund_amount":01}`, 400, "not_json", "", ""},
-		{"refunds", `{"out_trade_no":"1","refund_amount":1,"notify_url":"http://evil.example/"}`, 400, "unknown_field", "/notify_url", "unknown field"},
-		{"refunds", `{"OUT_TRADE_NO":"1","refund_amount":1}`, 400, "unknown_field", "/OUT_TRADE_NO", "unknown field"},
-		{"refunds", `{"out_trade_no":"1","refund_amount":1,"refund_amount":100}`, 400, "repeated_field", "/refund_amount", "given twice"},
-		{"refunds", `{"out_trade_no":"1","refund_amount":1,"refundAmount":100}`, 400, "repeated_field", "/refundAmount", "given twice"},
-		{"refunds", `{}`, 422, "invalid_fields", "/out_trade_no /refund_amount", "out_trade_no or trade_no is required"},
-		{"refunds", `{"outTradeNo":" 1","refundAmount":0}`, 422, "invalid_fields", "/outTradeNo /refundAmount", "outTradeNo must have no control characters"},
-		{"refunds", `{"out_trade_no":1,"refund_amount":1}`, 422, "invalid_fields", "/out_trade_no", "must be a JSON string"},
-		{"refunds", `{"out_trade_no":null,"refund_amount":null}`, 422, "invalid_fields", "/out_trade_no /refund_amount", ""},
-		{"refunds", `{"out_trade_no":"1","refund_amount":"0.001"}`, 422, "invalid_fields", "/refund_amount", "at most two decimals"},
-		{"refunds", `{"out_trade_no":"1","refund_amount":-1}`, 422, "invalid_fields", "/refund_amount", ""},
-		{"refunds", `{"out_trade_no":"1","refund_amount":1e2}`, 422, "invalid_fields", "/refund_amount", ""},
-		{"refunds", `{"out_trade_no":"1","refund_amount":"1٫5"}`, 422, "invalid_fields", "/refund_amount", ""},
-		{"refunds", `{"out_trade_no":"1","refundAmount":"0"}`, 422, "invalid_fields", "/refundAmount", ""},
-		{"refunds", `{"out_trade_no":"1","refund_amount":"100000000.01"}`, 422, "invalid_fields", "/refund_amount", "between 0.01 and 100000000.00"},
-		{"refunds", `{"out_trade_no":"` + long + `","refund_amount":1}`, 422, "invalid_fields", "/out_trade_no", "64"},
-		{"refunds", `{"out_trade_no":"1","refund_amount":1,"out_request_no":"a\u0000b"}`, 422, "invalid_fields", "/out_request_no", "control characters"},
-		{"refunds", `{"out_trade_no":"1","refund_amount":1,"query_options":["x"]}`, 422, "invalid_fields", "/query_options/0", ""},
-		{"refunds", `{"out_trade_no":"1","refund_amount":1,"refund_goods_detail":[{"goods_id":"1","refund_amount":"x"}]}`, 422, "invalid_fields", "/refund_goods_detail", ""},
-		{"refunds", `{"out_trade_no":"1","refund_amount":1,"refund_goods_detail":[{"goods_id":"","refund_amount":1}]}`, 422, "invalid_fields", "/refund_goods_detail/0/goods_id", "required"},
-		{"refunds", `{"out_trade_no":"1","refund_amount":1,"refund_goods_detail":[{"goods_id":"1","refund_amount":1,"refund_amount":2}]}`, 400, "repeated_field", "/refund_goods_detail/0/refund_amount", "given twice"},
-		{"refunds", `{"out_trade_no":"1","refund_amount":1,"merchant":"token:x"}`, 422, "invalid_fields", "/merchant", "must not begin with token:"},
-		{"refunds", `{"out_trade_no":"1","refund_amount":1,"merchant":"m"}`, 422, "invalid_fields", "/app_auth_token", "required"},
-		{"refunds", `{"out_trade_no":"` + strings.Repeat("1", alirefund.MaxBody) + `"}`, 413, "too_large", "", ""},
-		{"coupon-refunds", `{}`, 422, "invalid_fields", "/auth_no /out_request_no /amount /remark", "auth_no is a required field"},
-		{"coupon-refunds", `{"auth_no":"1","out_request_no":"1","amount":1,"remark":"` + strings.Repeat("退", 101) + `"}`, 422, "invalid_fields", "/remark", "100"},
-		{"coupon-refunds", `{"auth_no":"1","out_request_no":"1","amount":1,"remark":"r","notify_url":"https://evil.example/"}`, 422, "invalid_fields", "/notify_url", "one of the application's own"},
-	} {
+	for _, c := range badInput {
 		r := s.Do(http.MethodPost, "/alipay/"+c.path, c.body)
 		if r.Status != c.status || r.Str("code") != c.code || r.Pointers() != c.pointers || !strings.Contains(r.Text, c.says) {
 			t.Errorf("%.100s\n  answers %d %s, want %d %s %q saying %q", c.body, r.Status, r.Text, c.status, c.code, c.pointers, c.says)

@@ -66,24 +66,27 @@ func TestRunForgets(t *testing.T) {
 	}
 }
 
+// leftByCalls is what a call may leave unresolved, and what Run makes of it.
+var leftByCalls = []struct {
+	fault  alipaytest.FaultKind
+	sends  int
+	events string
+}{
+	{alipaytest.LostAnswer, 1, "refund_succeeded"},
+	{alipaytest.LostRequest, 2, "refund_succeeded"},
+	{alipaytest.LateRequest, 1, "refund_succeeded"},
+	{alipaytest.SystemErrorBefore, 2, "refund_succeeded"},
+	{alipaytest.SystemErrorAfter, 1, "refund_succeeded"},
+	{alipaytest.HTTP500, 2, "refund_succeeded"},
+	{alipaytest.NoSignature, 1, "refund_unresolved refund_succeeded"},
+	{alipaytest.WrongSignature, 1, "refund_unresolved refund_succeeded"},
+	{alipaytest.GatewayError, 2, "refund_unresolved refund_succeeded"},
+}
+
 // Whatever became of the call, Run finds out: nobody repeats the request or
 // looks it up.
 func TestRunSettlesWhatACallLeft(t *testing.T) {
-	for _, c := range []struct {
-		fault  alipaytest.FaultKind
-		sends  int
-		events string
-	}{
-		{alipaytest.LostAnswer, 1, "refund_succeeded"},
-		{alipaytest.LostRequest, 2, "refund_succeeded"},
-		{alipaytest.LateRequest, 1, "refund_succeeded"},
-		{alipaytest.SystemErrorBefore, 2, "refund_succeeded"},
-		{alipaytest.SystemErrorAfter, 1, "refund_succeeded"},
-		{alipaytest.HTTP500, 2, "refund_succeeded"},
-		{alipaytest.NoSignature, 1, "refund_unresolved refund_succeeded"},
-		{alipaytest.WrongSignature, 1, "refund_unresolved refund_succeeded"},
-		{alipaytest.GatewayError, 2, "refund_unresolved refund_succeeded"},
-	} {
+	for _, c := range leftByCalls {
 		for _, kind := range []string{"trade", "coupon"} {
 			t.Run(c.fault.String()+"/"+kind, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {

@@ -100,34 +100,43 @@ func (r racing) Sending(ctx context.Context, id string, p store.Permission) (sto
 	return r.Store.Sending(ctx, id, p)
 }
 
+// told is what a caller is answered.
+type told struct {
+	status int
+	state  string
+}
+
+var (
+	done, pending = told{200, "succeeded"}, told{202, "pending"}
+	notSent       = told{503, ""}
+)
+
+// faultsOfTheCall is what may become of a send, and what is said of it.
+var faultsOfTheCall = []struct {
+	fault  alipaytest.FaultKind
+	first  told
+	get    string // the state that a look-up tells at once
+	repeat told
+	sends  int
+	events string
+}{
+	{alipaytest.LostAnswer, done, "succeeded", done, 1, "refund_succeeded"},
+	{alipaytest.LostRequest, pending, "pending", done, 2, "refund_succeeded"},
+	{alipaytest.LateRequest, pending, "succeeded", done, 1, "refund_succeeded"},
+	{alipaytest.SystemErrorBefore, pending, "pending", done, 2, "refund_succeeded"},
+	{alipaytest.SystemErrorAfter, done, "succeeded", done, 1, "refund_succeeded"},
+	{alipaytest.WrongSignature, done, "succeeded", done, 1, "refund_succeeded"},
+	{alipaytest.NoSignature, done, "succeeded", done, 1, "refund_succeeded"},
+	{alipaytest.LooseTypes, done, "succeeded", done, 1, "refund_succeeded"},
+	{alipaytest.GatewayError, pending, "pending", done, 2, "refund_unresolved refund_succeeded"},
+	{alipaytest.HTTP500, pending, "pending", done, 2, "refund_succeeded"},
+	{alipaytest.Refused, notSent, "", done, 1, "refund_succeeded"},
+}
+
 // Each fault of a call, what the caller is told at once, and what the repeat of
 // the same request tells a minute later. Money never moves twice.
 func TestFaultsOfTheCall(t *testing.T) {
-	type told struct {
-		status int
-		state  string
-	}
-	ok, unresolved, nothing := told{200, "succeeded"}, told{202, "pending"}, told{503, ""}
-	for _, c := range []struct {
-		fault  alipaytest.FaultKind
-		first  told
-		get    string // the state that a look-up tells at once
-		repeat told
-		sends  int
-		events string
-	}{
-		{alipaytest.LostAnswer, ok, "succeeded", ok, 1, "refund_succeeded"},
-		{alipaytest.LostRequest, unresolved, "pending", ok, 2, "refund_succeeded"},
-		{alipaytest.LateRequest, unresolved, "succeeded", ok, 1, "refund_succeeded"},
-		{alipaytest.SystemErrorBefore, unresolved, "pending", ok, 2, "refund_succeeded"},
-		{alipaytest.SystemErrorAfter, ok, "succeeded", ok, 1, "refund_succeeded"},
-		{alipaytest.WrongSignature, ok, "succeeded", ok, 1, "refund_succeeded"},
-		{alipaytest.NoSignature, ok, "succeeded", ok, 1, "refund_succeeded"},
-		{alipaytest.LooseTypes, ok, "succeeded", ok, 1, "refund_succeeded"},
-		{alipaytest.GatewayError, unresolved, "pending", ok, 2, "refund_unresolved refund_succeeded"},
-		{alipaytest.HTTP500, unresolved, "pending", ok, 2, "refund_succeeded"},
-		{alipaytest.Refused, nothing, "", ok, 1, "refund_succeeded"},
-	} {
+	for _, c := range faultsOfTheCall {
 		for _, kind := range []string{"trade", "coupon"} {
 			t.Run(c.fault.String()+"/"+kind, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {

@@ -95,16 +95,20 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-func TestWrongSettings(t *testing.T) {
+// wrongSetting is a command line, and words of what is said of each flag.
+type wrongSetting struct {
+	name string
+	args []string
+	want map[string]string
+}
+
+func wrongSettings(t *testing.T) []wrongSetting {
+	t.Helper()
 	fake, right := account(t, nil)
 	dir := t.TempDir()
 	taken := listenAndServe(t, fake)
 	with := func(args ...string) []string { return append(slices.Clone(right), args...) }
-	for _, test := range []struct {
-		name string
-		args []string
-		want map[string]string // the flag, and words of what is said of it
-	}{
+	return []wrongSetting{
 		{"all that is required", []string{"-gateway", "https://alipay.test/gateway.do"}, map[string]string{
 			"app-id": "is required", "private-key": "is required", "alipay-public-key": "is required",
 		}},
@@ -140,7 +144,11 @@ func TestWrongSettings(t *testing.T) {
 		{"words that are no flags", []string{"refund", "-timeout", "soon", "now", "-", "--", "-=x"}, map[string]string{
 			"timeout": "above zero", "": "an argument that is no flag",
 		}},
-	} {
+	}
+}
+
+func TestWrongSettings(t *testing.T) {
+	for _, test := range wrongSettings(t) {
 		t.Run(test.name, func(t *testing.T) {
 			args := append([]string{"-addr", "127.0.0.1:0"}, test.args...)
 			var out bytes.Buffer

@@ -135,17 +135,16 @@ func TestVerifierFromPEM(t *testing.T) {
 	}
 }
 
-func TestKeysRefused(t *testing.T) {
-	private, public := pkcs8(appKey()), spki(&alipayKey().PublicKey)
-	cert := certificate(alipayKey())
+// neitherKey is what is no RSA key, as a text and what the error says of it: the
+// same words whichever key is wanted.
+func neitherKey() map[string][2]string {
+	private := pkcs8(appKey())
 	encrypted := &pem.Block{
 		Type:    "RSA PRIVATE KEY",
 		Headers: map[string]string{"Proc-Type": "4,ENCRYPTED", "DEK-Info": "AES-256-CBC,0011"},
 		Bytes:   private,
 	}
-
-	// What is no RSA key is refused in the same words by both sides.
-	neither := map[string][2]string{ // text, what the error says
+	return map[string][2]string{
 		"empty":               {"", "it is empty"},
 		"blank":               {" \n\t", "it is empty"},
 		"BOM alone":           {"\ufeff", "it is empty"},
@@ -173,7 +172,12 @@ func TestKeysRefused(t *testing.T) {
 		"OpenSSH":             {block("OPENSSH PRIVATE KEY", []byte("openssh-key-v1")), "OpenSSH"},
 		"certificate request": {block("CERTIFICATE REQUEST", request(appKey())), "a certificate request"},
 	}
-	wantPrivate := map[string][2]string{
+}
+
+// notPrivate is what is no private key of use.
+func notPrivate() map[string][2]string {
+	private, public, cert := pkcs8(appKey()), spki(&alipayKey().PublicKey), certificate(alipayKey())
+	return map[string][2]string{
 		"public, bare":        {bare(public), "this is a public key, and the application's private key is wanted"},
 		"public, PEM":         {block("PUBLIC KEY", public), "this is a public key, and the application's private key is wanted"},
 		"public, PKCS#1":      {bare(x509.MarshalPKCS1PublicKey(&alipayKey().PublicKey)), "this is a public key"},
@@ -183,7 +187,12 @@ func TestKeysRefused(t *testing.T) {
 		"1024 bits, PKCS#1":   {bare(x509.MarshalPKCS1PrivateKey(weakKey())), "has 1024 bits"},
 		"certificate and key": {block("CERTIFICATE", cert) + block("PRIVATE KEY", private), "this is a certificate"},
 	}
-	wantPublic := map[string][2]string{
+}
+
+// notPublic is what is no public key of use.
+func notPublic() map[string][2]string {
+	private := pkcs8(appKey())
+	return map[string][2]string{
 		"private, PKCS#8":     {bare(private), "this is a private key, and Alipay's public key is wanted"},
 		"private, PKCS#1":     {bare(x509.MarshalPKCS1PrivateKey(appKey())), "this is a private key, and Alipay's public key is wanted"},
 		"private, PEM":        {block("PRIVATE KEY", private), "this is a private key"},
@@ -193,7 +202,10 @@ func TestKeysRefused(t *testing.T) {
 		"EC certificate":      {block("CERTIFICATE", certificate(ecKey())), "the certificate's key is not RSA"},
 		"Ed25519 certificate": {bare(certificate(edKey())), "the certificate's key is not RSA"},
 	}
+}
 
+func TestKeysRefused(t *testing.T) {
+	public := spki(&alipayKey().PublicKey)
 	fromPEM := func(text string) error { _, err := signer.FromPEM(text); return err }
 	verifierFromPEM := func(text string) error { _, err := signer.VerifierFromPEM(text); return err }
 	for _, side := range []struct {
@@ -201,8 +213,8 @@ func TestKeysRefused(t *testing.T) {
 		read  func(string) error
 		cases []map[string][2]string
 	}{
-		{"FromPEM", fromPEM, []map[string][2]string{neither, wantPrivate}},
-		{"VerifierFromPEM", verifierFromPEM, []map[string][2]string{neither, wantPublic}},
+		{"FromPEM", fromPEM, []map[string][2]string{neitherKey(), notPrivate()}},
+		{"VerifierFromPEM", verifierFromPEM, []map[string][2]string{neitherKey(), notPublic()}},
 	} {
 		for _, cases := range side.cases {
 			for name, c := range cases {

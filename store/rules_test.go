@@ -204,8 +204,15 @@ func TestRulesWalkedThrough(t *testing.T) {
 	t.Logf("%d walks", walks)
 }
 
-// The cases that the walk is about, by name.
-func TestApply(t *testing.T) {
+// lesson is what is learnt of a refund, and the state that it then has.
+type lesson struct {
+	name  string
+	sends int // each made once the lease of the one before ran out
+	learn []store.Settlement
+	want  store.State
+}
+
+func lessons() []lesson {
 	answer := func(attempt int, finding store.Finding, more ...func(*store.Settlement)) store.Settlement {
 		s := store.Settlement{Source: store.ByAnswer, Attempt: attempt, Finding: finding}
 		for _, change := range more {
@@ -219,12 +226,7 @@ func TestApply(t *testing.T) {
 		return store.Settlement{Source: store.ByQuery, Attempt: attempt, Finding: store.NotFound, Conclusive: conclusive}
 	}
 	notice := store.Settlement{Source: store.ByNotice, Finding: store.Success}
-	for _, test := range []struct {
-		name  string
-		sends int // each made once the lease of the one before ran out
-		learn []store.Settlement
-		want  store.State
-	}{
+	return []lesson{
 		{"nothing learnt", 1, []store.Settlement{answer(1, store.Unknown)}, store.Pending},
 		{"success", 1, []store.Settlement{answer(1, store.Success)}, store.Succeeded},
 		{"refusal", 1, []store.Settlement{answer(1, store.Refusal)}, store.Failed},
@@ -247,7 +249,12 @@ func TestApply(t *testing.T) {
 		{"the last not sent, an earlier one answered", 2, []store.Settlement{answer(1, store.Unknown, ended), answer(2, store.NotSent)}, store.Pending},
 		{"the last not sent, an earlier refusal to be checked", 2, []store.Settlement{answer(1, store.Refusal, check), answer(2, store.NotSent)}, store.Pending},
 		{"none of them sent", 2, []store.Settlement{answer(1, store.NotSent), answer(2, store.NotSent)}, store.Failed},
-	} {
+	}
+}
+
+// The cases that the walk is about, by name.
+func TestApply(t *testing.T) {
+	for _, test := range lessons() {
 		t.Run(test.name, func(t *testing.T) {
 			r, now := refund("order", "number"), time.Unix(1e9, 0)
 			for n := range test.sends {

@@ -121,62 +121,71 @@ func TestDoctorLooksUpTheHost(t *testing.T) {
 	healthy(t, examine(t, internet(t, refusing, public, "2001:db8::7"), "-notify-url", hook), checkNotifyURL, checkNotify)
 }
 
+// answering is a host whose notify_url answers so whatever comes.
+func answering(text string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, text) }
+}
+
+// answeringStatus is one that answers with a status and headers.
+func answeringStatus(status int, header ...string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		for i := 0; i < len(header); i += 2 {
+			w.Header().Set(header[i], header[i+1])
+		}
+		w.WriteHeader(status)
+	}
+}
+
+// answeringOnly is one that believes what accepts says, and refuses the rest.
+func answeringOnly(accepts func(r *http.Request) bool) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if accepts(r) {
+			_, _ = io.WriteString(w, "success")
+			return
+		}
+		refusing(w, r)
+	}
+}
+
+// answersOfNotifyURL is what a notify_url may answer, and what the doctor says of it.
+var answersOfNotifyURL = map[string]struct {
+	handler http.HandlerFunc
+	code    code // "" if it is fine
+	message string
+}{
+	"always success":     {answering("success"), notifyForged, "empty: it was answered success; garbage: "},
+	"empty":              {answeringOnly(func(r *http.Request) bool { return r.ContentLength == 0 }), notifyForged, "empty: it was"},
+	"garbage":            {answeringOnly(func(r *http.Request) bool { return r.ContentLength != 0 && r.ParseForm() != nil }), notifyForged, "garbage: it was"},
+	"not signed":         {answeringOnly(func(r *http.Request) bool { return r.PostFormValue("app_id") != "" && r.PostFormValue("sign") == "" }), notifyForged, "unsigned notice: it was"},
+	"signed by nobody":   {answeringOnly(func(r *http.Request) bool { return r.PostFormValue("sign") != "" }), notifyForged, "notice signed by nobody's key: it was"},
+	"success and a line": {answering("success\n"), notifyInexact, `"success\n"`},
+	"upper case":         {answering("SUCCESS"), notifyInexact, "SUCCESS"},
+	"as JSON":            {answering(`"success"`), notifyInexact, "success"},
+	"a redirect":         {answeringStatus(http.StatusMovedPermanently, "Location", "https://www.example.com/alipay/notify?session=s3cret"), notifyRedirects, "https://www.example.com/alipay/notify"},
+	"to nowhere":         {answeringStatus(http.StatusFound), notifyRedirects, "302"},
+	"a login":            {answeringStatus(http.StatusFound, "Location", "/user/login?next=/alipay/notify"), notifyLogin, "https://example.com/user/login"},
+	"a single sign-on":   {answeringStatus(http.StatusSeeOther, "Location", "https://sso.example.com/cas;jsessionid=s3cret"), notifyLogin, "sso.example.com/cas"},
+	"a password":         {answeringStatus(http.StatusUnauthorized, "WWW-Authenticate", "Basic"), notifyLogin, "password"},
+	"no route":           {answeringStatus(http.StatusNotFound), notifyNoRoute, "404"},
+	"no POST":            {answeringStatus(http.StatusMethodNotAllowed), notifyNoRoute, "405"},
+	"POST is unknown":    {answeringStatus(http.StatusNotImplemented), notifyNoRoute, "501"},
+	"nothing behind":     {answeringStatus(http.StatusBadGateway), notifyDown, "502"},
+	"it falls over":      {answeringStatus(http.StatusInternalServerError), notifyFails, "signed by nobody's key: status 500"},
+	"it breaks off":      {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, noConnection, "EOF"},
+	"fail":               {answering("fail"), "", ""},
+	"a page":             {answering("<html>success</html>"), "", ""},
+	"a refusal":          {answeringStatus(http.StatusForbidden), "", ""},
+	"success, but 400": {func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = io.WriteString(w, "success")
+	}, "", ""},
+	"with a line, too": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "success", http.StatusBadRequest) }, "", ""},
+}
+
 // A route that acknowledges what Alipay did not sign is found, whatever it is.
 func TestDoctorOnTheAnswersOfNotifyURL(t *testing.T) {
 	t.Parallel()
-	body := func(text string) http.HandlerFunc {
-		return func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, text) }
-	}
-	status := func(status int, header ...string) http.HandlerFunc {
-		return func(w http.ResponseWriter, _ *http.Request) {
-			for i := 0; i < len(header); i += 2 {
-				w.Header().Set(header[i], header[i+1])
-			}
-			w.WriteHeader(status)
-		}
-	}
-	only := func(accepts func(r *http.Request) bool) http.HandlerFunc {
-		return func(w http.ResponseWriter, r *http.Request) {
-			if accepts(r) {
-				_, _ = io.WriteString(w, "success")
-				return
-			}
-			refusing(w, r)
-		}
-	}
-	for name, c := range map[string]struct {
-		handler http.HandlerFunc
-		code    code // "" if it is fine
-		message string
-	}{
-		"always success":     {body("success"), notifyForged, "empty: it was answered success; garbage: "},
-		"empty":              {only(func(r *http.Request) bool { return r.ContentLength == 0 }), notifyForged, "empty: it was"},
-		"garbage":            {only(func(r *http.Request) bool { return r.ContentLength != 0 && r.ParseForm() != nil }), notifyForged, "garbage: it was"},
-		"not signed":         {only(func(r *http.Request) bool { return r.PostFormValue("app_id") != "" && r.PostFormValue("sign") == "" }), notifyForged, "unsigned notice: it was"},
-		"signed by nobody":   {only(func(r *http.Request) bool { return r.PostFormValue("sign") != "" }), notifyForged, "notice signed by nobody's key: it was"},
-		"success and a line": {body("success\n"), notifyInexact, `"success\n"`},
-		"upper case":         {body("SUCCESS"), notifyInexact, "SUCCESS"},
-		"as JSON":            {body(`"success"`), notifyInexact, "success"},
-		"a redirect":         {status(http.StatusMovedPermanently, "Location", "https://www.example.com/alipay/notify?session=s3cret"), notifyRedirects, "https://www.example.com/alipay/notify"},
-		"to nowhere":         {status(http.StatusFound), notifyRedirects, "302"},
-		"a login":            {status(http.StatusFound, "Location", "/user/login?next=/alipay/notify"), notifyLogin, "https://example.com/user/login"},
-		"a single sign-on":   {status(http.StatusSeeOther, "Location", "https://sso.example.com/cas;jsessionid=s3cret"), notifyLogin, "sso.example.com/cas"},
-		"a password":         {status(http.StatusUnauthorized, "WWW-Authenticate", "Basic"), notifyLogin, "password"},
-		"no route":           {status(http.StatusNotFound), notifyNoRoute, "404"},
-		"no POST":            {status(http.StatusMethodNotAllowed), notifyNoRoute, "405"},
-		"POST is unknown":    {status(http.StatusNotImplemented), notifyNoRoute, "501"},
-		"nothing behind":     {status(http.StatusBadGateway), notifyDown, "502"},
-		"it falls over":      {status(http.StatusInternalServerError), notifyFails, "signed by nobody's key: status 500"},
-		"it breaks off":      {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, noConnection, "EOF"},
-		"fail":               {body("fail"), "", ""},
-		"a page":             {body("<html>success</html>"), "", ""},
-		"a refusal":          {status(http.StatusForbidden), "", ""},
-		"success, but 400": {func(w http.ResponseWriter, _ *http.Request) {
-			w.WriteHeader(http.StatusBadRequest)
-			_, _ = io.WriteString(w, "success")
-		}, "", ""},
-		"with a line, too": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "success", http.StatusBadRequest) }, "", ""},
-	} {
+	for name, c := range answersOfNotifyURL {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			found := examine(t, internet(t, c.handler, public), "-notify-url", hook)

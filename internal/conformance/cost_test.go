@@ -9,6 +9,27 @@ import (
 	"github.com/alirefund/alirefund/store/sqlstore"
 )
 
+// needs stops a test whose step failed.
+func needs(t *testing.T, ok bool, err error) {
+	t.Helper()
+	if !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+}
+
+// lookAround does all that should write nothing.
+func lookAround(t *testing.T, s *sqlstore.Store, id string) {
+	t.Helper()
+	_, opened, err := s.Open(t.Context(), refund("order", "hook"), store.Limit{Total: 1, Known: true})
+	needs(t, opened.How == store.Exists, err)
+	_, err = s.Get(t.Context(), id)
+	needs(t, true, err)
+	_, err = s.List(t.Context(), store.Filter{App: "app"})
+	needs(t, true, err)
+	due, err := s.Due(t.Context(), "app", time.Minute, 9)
+	needs(t, len(due) == 0, err)
+}
+
 // A refund is four write transactions, and so is a notice of one that is not
 // known; what is known, or only read, is none.
 func TestWriteTransactions(t *testing.T) {
@@ -23,12 +44,7 @@ func TestWriteTransactions(t *testing.T) {
 				t.Errorf("%s: %d write transactions; want %d", what, writes, want)
 			}
 		}
-		must := func(ok bool, err error) {
-			t.Helper()
-			if !ok || err != nil {
-				t.Fatal(ok, err)
-			}
-		}
+		must := func(ok bool, err error) { t.Helper(); needs(t, ok, err) }
 		send := func(r store.Refund, claim store.Lease) {
 			t.Helper()
 			attempt, err := s.Sending(t.Context(), r.ID, store.Permission{Lease: time.Minute, Spacing: time.Nanosecond})
@@ -68,14 +84,7 @@ func TestWriteTransactions(t *testing.T) {
 			t.Errorf("a known notice: %d writes and %d queries", writes, len(queries))
 		}
 
-		_, opened, err := s.Open(t.Context(), refund("order", "hook"), store.Limit{Total: 1, Known: true})
-		must(opened.How == store.Exists, err)
-		_, err = s.Get(t.Context(), r.ID)
-		must(true, err)
-		_, err = s.List(t.Context(), store.Filter{App: "app"})
-		must(true, err)
-		due, err := s.Due(t.Context(), "app", time.Minute, 9)
-		must(len(due) == 0, err)
+		lookAround(t, s, r.ID)
 		wrote("a repeat, a look, a list, and nothing due", 0)
 	})
 }

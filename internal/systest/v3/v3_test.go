@@ -125,6 +125,36 @@ func (n *noting) RoundTrip(r *http.Request) (*http.Response, error) {
 	return n.RoundTripper.RoundTrip(r)
 }
 
+// overV3 is a client of the fake in its mode, by version 3.
+func overV3(t *testing.T, alipay *alipaytest.Alipay, c alipaytest.Config) *gateway.Client {
+	t.Helper()
+	sign, err := signer.FromPEM(alipay.AppPrivateKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := gateway.Config{AppID: alipay.AppID(), Signer: sign, Protocol: gateway.V3, URL: alipaytest.GatewayURL, HTTP: alipay.HTTPClient()}
+	if c.Certificates {
+		if config.Signer, err = sign.WithCertificate(alipay.AppCertificate()); err == nil {
+			config.Verifier, err = signer.VerifierFromCertificates(alipay.AlipayCertificate(), alipay.RootCertificates())
+		}
+	} else {
+		config.Verifier, err = signer.VerifierFromPEM(alipay.AlipayPublicKey())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.ContentKey != "" {
+		if config.ContentKey, err = signer.ContentKeyFromBase64(c.ContentKey); err != nil {
+			t.Fatal(err)
+		}
+	}
+	client, err := gateway.New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
+}
+
 // Version 3 in certificate mode, with content encryption and with both; Alipay
 // goes over to another certificate in between, the second time with another key.
 func TestModesOverV3(t *testing.T) {
@@ -134,30 +164,7 @@ func TestModesOverV3(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			alipay := alipaytest.New(c)
-			sign, err := signer.FromPEM(alipay.AppPrivateKey())
-			if err != nil {
-				t.Fatal(err)
-			}
-			config := gateway.Config{AppID: alipay.AppID(), Signer: sign, Protocol: gateway.V3, URL: alipaytest.GatewayURL, HTTP: alipay.HTTPClient()}
-			if c.Certificates {
-				if config.Signer, err = sign.WithCertificate(alipay.AppCertificate()); err == nil {
-					config.Verifier, err = signer.VerifierFromCertificates(alipay.AlipayCertificate(), alipay.RootCertificates())
-				}
-			} else {
-				config.Verifier, err = signer.VerifierFromPEM(alipay.AlipayPublicKey())
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			if c.ContentKey != "" {
-				if config.ContentKey, err = signer.ContentKeyFromBase64(content); err != nil {
-					t.Fatal(err)
-				}
-			}
-			client, err := gateway.New(config)
-			if err != nil {
-				t.Fatal(err)
-			}
+			client := overV3(t, alipay, c)
 			alipay.AddTrade(alipaytest.Trade{OutTradeNo: shoptest.Order})
 			change := "Y"
 			for range 3 {
