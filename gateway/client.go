@@ -52,7 +52,7 @@ type Config struct {
 	// says. It must not repeat requests by itself. Default: a transport of the
 	// client's own that keeps connections under load.
 	HTTP *http.Client
-	// Logger is told of Alipay's new certificates, and of those that could not be
+	// Logger logs Alipay's new certificates, and those that could not be
 	// fetched. Default: nobody.
 	Logger *slog.Logger
 }

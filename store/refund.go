@@ -41,7 +41,7 @@ const (
 	ByPerson Source = "person" // somebody decided; a signed word of Alipay's still corrects it
 )
 
-// Event is what a host is told of a refund.
+// Event is what is delivered to the host's hooks.
 type Event string
 
 // The events of a refund.
@@ -160,7 +160,7 @@ type Lease struct {
 // Held tells whether somebody owns the work at that time.
 func (l Lease) Held(now time.Time) bool { return l.Token != "" && now.Before(l.Until) }
 
-// Delivery is how far the host was told of one event.
+// Delivery is how far one event has come on its way to its hook.
 type Delivery struct {
 	Event Event     `json:"event"`
 	Done  bool      `json:"done"`
@@ -220,7 +220,7 @@ func (r Refund) Identify() Refund {
 }
 
 // IdentifyBy sets ID for a refund without a usable identity of its own, from
-// whatever tells it from all others: the notification that told of it.
+// what it is recognised by: the notification that reported it.
 func (r Refund) IdentifyBy(parts ...string) Refund {
 	r = r.Identify()
 	r.ID = digest("rn_", append([]string{string(r.Kind), r.App}, parts...)...)

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// How the host is told of a refund, and when somebody has to work on it again.
+// How events are delivered, and when somebody has to work on it again.
 
 // BeginDelivery decides [Ledger.Deliver].
 func (r *Refund) BeginDelivery(event Event, lease time.Duration, now time.Time) (token string, done bool) {

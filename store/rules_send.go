@@ -32,7 +32,7 @@ func (r *Refund) BeginSend(p Permission, last, now time.Time) Attempt {
 }
 
 // Reopen makes a failed, retryable refund pending again, as asked for by asked.
-// What the host was told of its former life no longer counts as told.
+// What was delivered of its former life no longer counts as delivered.
 func (r *Refund) Reopen(asked Refund, now time.Time) {
 	r.State, r.Retryable, r.NotSent, r.Refused, r.Answered, r.Doubtful = Pending, false, false, false, false, false
 	r.Attention, r.Source, r.SettledAt = "", "", time.Time{}

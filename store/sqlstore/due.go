@@ -151,12 +151,12 @@ func listQuery(f store.Filter) (query string, args []any, possible bool) {
 	return query, args, true
 }
 
-// few is created_at where few rows are to be put in order: with the sign SQLite
-// does not read all rows in that order instead, in want of statistics.
+// few is the column created_at for an ORDER BY of few rows. Without the sign
+// SQLite, which knows no statistics, would read all rows by the index of that column.
 const few = "+created_at"
 
-// remembered bounds the lists whose refunds the next steps need not read again:
-// a notice's, not a page's.
+// remembered is the longest list whose refunds are kept in memory, so that the next
+// step need not read them again: those of one notification, not those of a page.
 const remembered = 10
 
 // ceil is the first time that a column may hold which is not before t.

@@ -172,7 +172,7 @@ func (s *Store) change(ctx context.Context, what, id string, decide func(r *stor
 	return r, nil
 }
 
-// decide is change for what stores if and only if it did something.
+// decide is change for a step that is stored only if do says that it did something.
 func (s *Store) decide(ctx context.Context, what, id string, do func(r *store.Refund, now time.Time) bool) (did bool, err error) {
 	_, err = s.change(ctx, what, id, func(r *store.Refund, now time.Time) bool {
 		did = do(r, now)
