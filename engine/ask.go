@@ -50,7 +50,7 @@ func (e *Engine) put(ctx context.Context, p product, q question, r store.Refund,
 	a.reply, err = e.gateway.Do(ctx, q.method, q.content, gateway.Options{AppAuthToken: token})
 	a.verdict = q.judge(a.reply, err, want(r))
 	a.settlement = learn(store.Settlement{
-		Source: store.ByQuery, Attempt: last, Conclusive: a.late && p.conclusive,
+		Source: store.ByQuery, Attempt: last, Late: a.late, Conclusive: a.late && p.conclusive,
 	}, a.reply, err, a.verdict)
 	if p.asked != nil {
 		p.asked(&a)

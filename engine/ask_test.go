@@ -11,6 +11,7 @@ import (
 	"github.com/alirefund/alirefund/alipaytest"
 	"github.com/alirefund/alirefund/gateway"
 	"github.com/alirefund/alirefund/internal/shoptest"
+	"github.com/alirefund/alirefund/store"
 )
 
 // A query proves success only if everything in it is of this refund.
@@ -107,17 +108,54 @@ func TestUnsentQuestionSettlesNothing(t *testing.T) {
 	})
 }
 
+// A closed trade may have been closed by this very refund, so that its refusal fails
+// nothing before a question has found nothing, and that not too early.
 func TestClosedTradeIsAskedAboutBeforeItFails(t *testing.T) {
-	s := shoptest.NewShop(t)
-	s.Alipay.AddTrade(alipaytest.Trade{OutTradeNo: shoptest.Order, Total: 88_88, Status: alipaytest.TradeClosed})
-	r := s.Refund(shoptest.Partly)
-	if r.Status != 422 || r.Str("sub_code") != "ACQ.TRADE_HAS_CLOSE" || r.Str("state") != "failed" {
-		t.Fatalf("%d %s", r.Status, r.Text)
-	}
-	if s.Calls(gateway.MethodRefundQuery) != 1 {
-		t.Error("it was not asked about")
-	}
-	s.ExpectTold("refund_failed")
+	synctest.Test(t, func(t *testing.T) {
+		s := shoptest.NewShop(t)
+		s.Alipay.AddTrade(alipaytest.Trade{OutTradeNo: shoptest.Order, Total: 88_88, Status: alipaytest.TradeClosed})
+		stop := s.Run()
+		defer stop()
+		r := s.Refund(shoptest.Partly)
+		s.Expect(r, 202, "pending")
+		time.Sleep(9 * time.Second)
+		s.ExpectTold("")
+		time.Sleep(9 * time.Second)
+		if r := s.Refund(shoptest.Partly); r.Status != 422 || r.Str("sub_code") != "ACQ.TRADE_HAS_CLOSE" || r.Str("state") != "failed" {
+			t.Errorf("%d %s", r.Status, r.Text)
+		}
+		s.ExpectTold("refund_failed")
+	})
+}
+
+// The store forgot a send whose answer was lost; Alipay refuses the same request,
+// because the trade is refunded by now, and its queries do not know that yet.
+func TestRefusalAfterASendThatIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := shoptest.NewShop(t)
+		var refunded time.Time // when Alipay executed it
+		s.Voice(func(method string, _ url.Values) string {
+			switch {
+			case method == gateway.MethodTradeRefund && refunded.IsZero():
+				refunded = time.Now()
+				return shoptest.Lost
+			case method == gateway.MethodTradeRefund:
+				return `{"code":"40004","msg":"Business Failed","sub_code":"ACQ.TRADE_HAS_CLOSE","sub_msg":"交易已经关闭"}`
+			case time.Since(refunded) < 8*time.Second:
+				return `{"code":"10000","msg":"Success"}`
+			}
+			return `{"code":"10000","out_trade_no":"6823789339978248","out_request_no":"R1","refund_status":"REFUND_SUCCESS","refund_amount":"8.88"}`
+		})
+		s.Expect(s.Refund(shoptest.Partly), 202, "pending")
+		s.Config.Store = store.NewMemory()
+		s.Restart()
+		stop := s.Run()
+		defer stop()
+		s.Expect(s.Refund(shoptest.Partly), 202, "pending")
+		time.Sleep(time.Minute)
+		s.Expect(s.Refund(shoptest.Partly), 200, "succeeded")
+		s.ExpectTold("refund_succeeded")
+	})
 }
 
 // A not-found allows to send again what it was asked about: not after another

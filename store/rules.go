@@ -43,8 +43,12 @@ type Settlement struct {
 	// Check, with Refusal: it may be the result of an earlier send, and fails
 	// the refund only once a query finds nothing.
 	Check bool
-	// Conclusive, with NotFound: it was asked so long after the last send that a
-	// refund would have been found.
+	// Late, with NotFound: it was asked so long after the last send and its refusal
+	// that a refund would have been found. A not-found before that concludes
+	// nothing.
+	Late bool
+	// Conclusive, with NotFound: it is Late, and the question named the refund
+	// beyond doubt.
 	Conclusive bool
 
 	Code, SubCode, Message string
@@ -152,7 +156,8 @@ func (r *Refund) endSend(s Settlement, now time.Time) {
 }
 
 // applyQuery: Alipay was asked. Finding nothing fails nothing by itself; it
-// confirms a refusal, if it was asked late enough to have found the refund.
+// confirms a refusal, if it was asked late enough to have found the refund: also one
+// whose earlier sends nobody here remembers, after a restart for instance.
 func (r *Refund) applyQuery(s Settlement, now time.Time) {
 	r.Asks++
 	switch {
@@ -161,7 +166,7 @@ func (r *Refund) applyQuery(s Settlement, now time.Time) {
 	case r.State != Pending:
 	case s.Finding != NotFound:
 		r.words(s)
-	case r.AwaitsConfirmation() && s.Attempt == r.Attempts && !r.Lease.Held(now) && (s.Conclusive || !r.mayHaveMoved()):
+	case r.AwaitsConfirmation() && s.Attempt == r.Attempts && !r.Lease.Held(now) && (s.Conclusive || s.Late && !r.mayHaveMoved()):
 		code, subCode, message := r.Code, r.SubCode, r.Message // the refusal's, which it confirms
 		r.settle(Failed, s, now)
 		r.Retryable = r.RefusedRetryable

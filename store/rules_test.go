@@ -42,7 +42,8 @@ func (w walked) steps() []store.Settlement {
 			{Source: store.ByQuery, Finding: store.Unknown, Attention: "look"},
 			{Source: store.ByQuery, Finding: store.Success},
 			{Source: store.ByQuery, Finding: store.NotFound},
-			{Source: store.ByQuery, Finding: store.NotFound, Conclusive: true},
+			{Source: store.ByQuery, Finding: store.NotFound, Late: true},
+			{Source: store.ByQuery, Finding: store.NotFound, Late: true, Conclusive: true},
 		} {
 			s.Attempt = attempt
 			if s.Source == store.ByAnswer && attempt == w.r.Attempts {
@@ -78,8 +79,8 @@ func (w walked) settle(t *testing.T, s store.Settlement) walked {
 
 	want := w.want(s, held)
 	after, changed := before.Apply(s, w.now)
-	w.path = append(slices.Clip(w.path), fmt.Sprintf("%s of %d: %s ended=%v check=%v conclusive=%v",
-		s.Source, s.Attempt, s.Finding, s.Ended, s.Check, s.Conclusive))
+	w.path = append(slices.Clip(w.path), fmt.Sprintf("%s of %d: %s ended=%v check=%v late=%v conclusive=%v",
+		s.Source, s.Attempt, s.Finding, s.Ended, s.Check, s.Late, s.Conclusive))
 	if after.State != want {
 		t.Fatalf("it is %s, by the rules %s, after\n%q", after.State, want, w.path)
 	}
@@ -104,7 +105,7 @@ func (w walked) want(s store.Settlement, held bool) store.State {
 	case before.State != store.Pending:
 	case s.Finding == store.Refusal && last && !s.Check && certain:
 		return store.Failed
-	case s.Finding == store.NotFound && w.refused == before.Attempts && w.refused > 0 && last && !held && (s.Conclusive || certain):
+	case s.Finding == store.NotFound && w.refused == before.Attempts && w.refused > 0 && last && !held && (s.Conclusive || s.Late && certain):
 		return store.Failed
 	case s.Finding == store.NotSent && !w.reached && len(w.open) == 0:
 		return store.Failed
@@ -225,6 +226,9 @@ func lessons() []lesson {
 	query := func(attempt int, conclusive bool) store.Settlement {
 		return store.Settlement{Source: store.ByQuery, Attempt: attempt, Finding: store.NotFound, Conclusive: conclusive}
 	}
+	late := func(attempt int) store.Settlement {
+		return store.Settlement{Source: store.ByQuery, Attempt: attempt, Finding: store.NotFound, Late: true}
+	}
 	notice := store.Settlement{Source: store.ByNotice, Finding: store.Success}
 	return []lesson{
 		{"nothing learnt", 1, []store.Settlement{answer(1, store.Unknown)}, store.Pending},
@@ -234,16 +238,17 @@ func lessons() []lesson {
 		{"success undoes a failure", 1, []store.Settlement{answer(1, store.Refusal), notice}, store.Succeeded},
 		{"nothing undoes a success", 1, []store.Settlement{notice, answer(1, store.Refusal), query(1, true)}, store.Succeeded},
 		{"refusal to be checked", 1, []store.Settlement{answer(1, store.Refusal, check)}, store.Pending},
-		{"refusal checked", 1, []store.Settlement{answer(1, store.Refusal, check), query(1, false)}, store.Failed},
+		{"refusal checked", 1, []store.Settlement{answer(1, store.Refusal, check), late(1)}, store.Failed},
+		{"refusal checked too early", 1, []store.Settlement{answer(1, store.Refusal, check), query(1, false)}, store.Pending},
 		{"checked before the refusal", 1, []store.Settlement{query(1, true), answer(1, store.Refusal, check)}, store.Pending},
 		{"not found alone", 1, []store.Settlement{query(1, true)}, store.Pending},
 		{"refusal, an earlier send unanswered", 2, []store.Settlement{answer(2, store.Refusal)}, store.Pending},
-		{"the same, then not found", 2, []store.Settlement{answer(2, store.Refusal), query(2, false)}, store.Pending},
+		{"the same, then not found", 2, []store.Settlement{answer(2, store.Refusal), late(2)}, store.Pending},
 		{"the same, then conclusively", 2, []store.Settlement{answer(2, store.Refusal), query(2, true)}, store.Failed},
 		{"the same, but asked before the last send", 2, []store.Settlement{answer(2, store.Refusal), query(1, true)}, store.Pending},
 		{"refusal of an earlier send says nothing of the last", 2, []store.Settlement{answer(1, store.Refusal), query(2, true)}, store.Pending},
 		{"the last refused, then the earlier one", 2, []store.Settlement{answer(2, store.Refusal), answer(1, store.Refusal)}, store.Pending},
-		{"the same, then not found", 2, []store.Settlement{answer(2, store.Refusal), answer(1, store.Refusal), query(2, false)}, store.Failed},
+		{"the same, then not found", 2, []store.Settlement{answer(2, store.Refusal), answer(1, store.Refusal), late(2)}, store.Failed},
 		{"both refused", 2, []store.Settlement{answer(1, store.Refusal), answer(2, store.Refusal)}, store.Failed},
 		{"the last not sent, an earlier one unanswered", 2, []store.Settlement{answer(2, store.NotSent)}, store.Pending},
 		{"the last not sent, an earlier one answered", 2, []store.Settlement{answer(1, store.Unknown, ended), answer(2, store.NotSent)}, store.Pending},

@@ -81,7 +81,7 @@ var (
 	notSent   = settlement("no connection was made", store.Settlement{Source: store.ByAnswer, Finding: store.NotSent})
 	found     = settlement("question: it is found, and matches", store.Settlement{Source: store.ByQuery, Finding: store.Success})
 	tooEarly  = settlement("question: not found, less than 10 s after the last send", store.Settlement{Source: store.ByQuery, Finding: store.NotFound})
-	notFound  = settlement("question: not found, 10 s or more after the last send", store.Settlement{Source: store.ByQuery, Finding: store.NotFound, Conclusive: true})
+	notFound  = settlement("question: not found, 10 s or more after the last send", store.Settlement{Source: store.ByQuery, Finding: store.NotFound, Late: true, Conclusive: true})
 	noMatch   = settlement("question: no signed answer, or one that does not match", store.Settlement{Source: store.ByQuery})
 	notice    = settlement("signed notice: refunded", store.Settlement{Source: store.ByNotice, Finding: store.Success})
 	personYes = settlement("a person says: succeeded", store.Settlement{Source: store.ByPerson, Finding: store.Success})

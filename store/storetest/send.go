@@ -113,7 +113,11 @@ var sendTests = []test{
 		if changed || refused.State != store.Pending {
 			t.Fatalf("the refusal: %s, changed %v", refused.State, changed)
 		}
-		mustSettle(t, s, r.ID, store.Settlement{Source: store.ByQuery, Attempt: 1, Finding: store.NotFound, Conclusive: true})
+		early, _ := mustSettle(t, s, r.ID, store.Settlement{Source: store.ByQuery, Attempt: 1, Finding: store.NotFound})
+		if early.State != store.Pending {
+			t.Errorf("a question that was asked too early made it %s", early.State)
+		}
+		mustSettle(t, s, r.ID, store.Settlement{Source: store.ByQuery, Attempt: 1, Finding: store.NotFound, Late: true})
 		got := mustGet(t, s, r.ID)
 		if !got.CanReopen() || got.SubCode != "ACQ.TRADE_HAS_CLOSE" || string(got.Answer) != `{"code":"40004"}` {
 			t.Errorf("it is %s, retryable %v: %s, %s", got.State, got.Retryable, got.SubCode, got.Answer)
