@@ -29,7 +29,7 @@ func inListRefunds(t *testing.T) {
 	start := time.Now()
 	s.Expect(s.Refund(shoptest.Partly), 200, "succeeded")
 	time.Sleep(time.Minute)
-	s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.Refusal, SubCode: "ACQ.TRADE_NOT_ALLOW_REFUND"})
+	s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.Refusal, SubCode: "ACQ.BUYER_NOT_EXIST"})
 	s.Refund(`{"out_trade_no":"6823789339978248","refund_amount":"1","out_request_no":"R2"}`)
 	time.Sleep(time.Minute)
 	s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.LostRequest})

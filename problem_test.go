@@ -26,7 +26,7 @@ func TestConflictSaysWhatToDo(t *testing.T) {
 	}{
 		"unresolved": {[]alipaytest.Fault{{Kind: alipaytest.LostAnswer}, {Kind: alipaytest.LostAnswer, Method: gateway.MethodRefundQuery}}, "could refund twice"},
 		"succeeded":  {nil, "refunds once more"},
-		"failed":     {[]alipaytest.Fault{{Kind: alipaytest.Refusal, SubCode: "ACQ.TRADE_STATUS_ERROR"}}, "nothing moved"},
+		"failed":     {[]alipaytest.Fault{{Kind: alipaytest.Refusal, SubCode: "ACQ.BUYER_NOT_EXIST"}}, "nothing moved"},
 	} {
 		s := shoptest.NewShop(t)
 		s.Trade()
@@ -42,7 +42,7 @@ func TestConflictSaysWhatToDo(t *testing.T) {
 func TestProblemsTellDelivery(t *testing.T) {
 	s := shoptest.NewShop(t)
 	s.Trade()
-	s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.Refusal, SubCode: "ACQ.TRADE_STATUS_ERROR"})
+	s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.Refusal, SubCode: "ACQ.BUYER_NOT_EXIST"})
 	if r := s.Refund(shoptest.Partly); r.Body["delivered"] != true || r.Body["repeated"] != false {
 		t.Errorf("refused: %s", r.Text)
 	}

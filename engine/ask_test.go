@@ -50,7 +50,7 @@ func TestQueryThatDoesNotMatchProvesNothing(t *testing.T) {
 func TestAnAnswerEndsItsSend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := shoptest.NewShop(t)
-		answers := []string{`{"code":"10000","fund_change":"N"}`, `{"code":"40004","sub_code":"ACQ.TRADE_STATUS_ERROR"}`}
+		answers := []string{`{"code":"10000","fund_change":"N"}`, `{"code":"40004","sub_code":"ACQ.BUYER_NOT_EXIST"}`}
 		s.Voice(func(method string, _ url.Values) string {
 			if method != gateway.MethodTradeRefund {
 				return `{"code":"10000"}`
@@ -68,7 +68,7 @@ func TestAnAnswerEndsItsSend(t *testing.T) {
 		s.Expect(s.Refund(shoptest.Partly), 202, "pending")
 		s.ExpectTold("")
 		time.Sleep(time.Minute)
-		if r := s.Refund(shoptest.Partly); r.Status != 422 || r.Str("sub_code") != "ACQ.TRADE_STATUS_ERROR" {
+		if r := s.Refund(shoptest.Partly); r.Status != 422 || r.Str("sub_code") != "ACQ.BUYER_NOT_EXIST" {
 			t.Errorf("%d %s", r.Status, r.Text)
 		}
 		s.ExpectTold("refund_failed")

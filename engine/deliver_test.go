@@ -83,7 +83,7 @@ func TestTransactionalHook(t *testing.T) {
 		s.Mu.Unlock()
 		time.Sleep(5 * time.Second)
 		s.Alipay.Deliver(t.Context())
-		s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.Refusal, SubCode: "ACQ.TRADE_NOT_ALLOW_REFUND"})
+		s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.Refusal, SubCode: "ACQ.BUYER_NOT_EXIST"})
 		s.Refund(`{"out_trade_no":"6823789339978248","refund_amount":"1","out_request_no":"R3"}`)
 		s.ExpectTold("refund_succeeded refund_succeeded refund_failed")
 		if db.began.Load() != 4 {
@@ -294,7 +294,7 @@ func TestFailingHooks(t *testing.T) {
 func TestSuccessAfterAFailure(t *testing.T) {
 	s := shoptest.NewShop(t)
 	trade := s.Trade()
-	s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.Refusal, SubCode: "ACQ.TRADE_STATUS_ERROR"})
+	s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.Refusal, SubCode: "ACQ.BUYER_NOT_EXIST"})
 	r := s.Refund(shoptest.Partly)
 	if r.Status != 422 {
 		t.Fatalf("%d %s", r.Status, r.Text)

@@ -40,7 +40,7 @@ func TestNoticeOfOneOfTwoNamedMerchants(t *testing.T) {
 		c.AppAuthToken = func(_ context.Context, merchant string) (string, error) { return "token of " + merchant, nil }
 	})
 	s.Trade()
-	s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.Refusal, SubCode: "ACQ.TRADE_NOT_ALLOW_REFUND"})
+	s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.Refusal, SubCode: "ACQ.BUYER_NOT_EXIST"})
 	s.Refund(shoptest.Partly[:len(shoptest.Partly)-1] + `,"merchant":"A"}`)
 	r := s.Notice(s.Alipay.SignedNotice(shoptest.RefundNotice(map[string]string{"auth_app_id": "2021000000000bbb", "trade_no": shoptest.AnotherTrade})))
 	s.ExpectTold("refund_failed")
@@ -97,7 +97,7 @@ func TestFailedHereRefundedElsewhere(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := shoptest.NewShop(t)
 				s.Trade()
-				s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.Refusal, SubCode: "ACQ.TRADE_NOT_ALLOW_REFUND"})
+				s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.Refusal, SubCode: "ACQ.BUYER_NOT_EXIST"})
 				s.Expect(s.Refund(shoptest.Partly), 422, "failed")
 				s.Elsewhere(gateway.TradeRefund{OutTradeNo: shoptest.Order, RefundAmount: c.amount, OutRequestNo: "R1"})
 				s.Alipay.Deliver(t.Context())

@@ -270,9 +270,9 @@ func inHeadless(t *testing.T) {
 	if _, err = s.Module.Refund(ctx, alirefund.RefundRequest{OutTradeNo: shoptest.Order, RefundAmount: 2_00, OutRequestNo: "R1"}); !errors.As(err, &conflict) || conflict.Refund.ID != result.Refund.ID {
 		t.Errorf("%v", err)
 	}
-	s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.Refusal, SubCode: "ACQ.TRADE_STATUS_ERROR"})
+	s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.Refusal, SubCode: "ACQ.BUYER_NOT_EXIST"})
 	var refused *alirefund.RefusedError
-	if _, err = s.Module.Refund(ctx, alirefund.RefundRequest{OutTradeNo: shoptest.Order, RefundAmount: 2_00, OutRequestNo: "R2"}); !errors.As(err, &refused) || refused.Refund.SubCode != "ACQ.TRADE_STATUS_ERROR" {
+	if _, err = s.Module.Refund(ctx, alirefund.RefundRequest{OutTradeNo: shoptest.Order, RefundAmount: 2_00, OutRequestNo: "R2"}); !errors.As(err, &refused) || refused.Refund.SubCode != "ACQ.BUYER_NOT_EXIST" {
 		t.Errorf("%v", err)
 	}
 	s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.LostRequest})
@@ -435,7 +435,7 @@ func inUnresolvedRefundsKeepTheirReservation(t *testing.T) {
 	if r := s.Refund(`{"out_trade_no":"6823789339978248","refund_amount":"80.00","out_request_no":"R2"}`); r.Str("code") != "exceeds_order" {
 		t.Errorf("%d %s", r.Status, r.Text)
 	}
-	s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.Refusal, SubCode: "ACQ.TRADE_NOT_ALLOW_REFUND"})
+	s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.Refusal, SubCode: "ACQ.BUYER_NOT_EXIST"})
 	if r := s.Refund(`{"out_trade_no":"6823789339978248","refund_amount":"8.88","out_request_no":"R3"}`); r.Str("code") != "alipay_refused" {
 		t.Errorf("%d %s", r.Status, r.Text)
 	}

@@ -71,7 +71,7 @@ func TestRefusalAfterAnInconclusiveAnswer(t *testing.T) {
 		time.Sleep(time.Minute)
 		s.Alipay.Inject(
 			alipaytest.Fault{Kind: alipaytest.Refusal, SubCode: "ACQ.TRADE_NOT_EXIST", Method: gateway.MethodRefundQuery},
-			alipaytest.Fault{Kind: alipaytest.Refusal, SubCode: "ACQ.TRADE_NOT_ALLOW_REFUND"},
+			alipaytest.Fault{Kind: alipaytest.Refusal, SubCode: "ACQ.BUYER_NOT_EXIST"},
 		)
 		s.Expect(s.Refund(shoptest.Partly), 200, "succeeded")
 		s.ExpectTold("refund_succeeded")

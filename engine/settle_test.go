@@ -35,7 +35,7 @@ func TestARefusalThatAnEarlierSendMayHaveCaused(t *testing.T) {
 		s.Expect(s.Refund(full), 202, "pending")
 		time.Sleep(time.Minute)
 		// The second send is refused while the first is still unanswered.
-		s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.Refusal, SubCode: "ACQ.TRADE_STATUS_ERROR"})
+		s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.Refusal, SubCode: "ACQ.BUYER_NOT_EXIST"})
 		r := s.Refund(full)
 		s.Expect(r, 202, "pending")
 		s.ExpectTold("")
@@ -43,7 +43,7 @@ func TestARefusalThatAnEarlierSendMayHaveCaused(t *testing.T) {
 		s.Expect(s.Refund(full), 202, "pending") // not found, but too soon after a send
 		time.Sleep(time.Minute)
 		again := s.Refund(full)
-		if again.Status != 422 || again.Str("code") != "alipay_refused" || again.Str("sub_code") != "ACQ.TRADE_STATUS_ERROR" {
+		if again.Status != 422 || again.Str("code") != "alipay_refused" || again.Str("sub_code") != "ACQ.BUYER_NOT_EXIST" {
 			t.Fatalf("after a not-found: %d %s", again.Status, again.Text)
 		}
 		s.ExpectTold("refund_failed")
@@ -57,7 +57,7 @@ func TestDefiniteRefusals(t *testing.T) {
 		retryable bool
 	}{
 		{"ACQ.TRADE_NOT_EXIST", false},
-		{"ACQ.TRADE_HAS_FINISHED", false},
+		{"ACQ.USER_NOT_MATCH_ERR", false},
 		{"ACQ.SELLER_BALANCE_NOT_ENOUGH", true},
 		{"AQC.REFUND_CHARGE_ERROR", true},
 	} {

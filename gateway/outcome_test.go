@@ -22,13 +22,13 @@ var (
 	unknownCodes = strings.Fields("SYSTEM_ERROR unknow-error")
 
 	tradeMendable = strings.Fields("REFUND_CHARGE_ERROR SELLER_BALANCE_NOT_ENOUGH REFUND_ACCOUNT_NOT_EXIST REFUNDALLOC_UNAUTH_LIMIT")
-	tradeFinal    = strings.Fields(`REASON_TRADE_BEEN_FREEZEN REASON_TRADE_REFUND_FEE_ERR REFUND_AMT_NOT_EQUAL_TOTAL
-		REFUND_FEE_ERROR TRADE_HAS_FINISHED TRADE_NOT_EXIST TRADE_STATUS_ERROR REASON_TRADE_STATUS_INVALID TRADE_NOT_ALLOW_REFUND
-		USER_NOT_MATCH_ERR NOT_ALLOW_PARTIAL_REFUND ONLINE_TRADE_VOUCHER_NOT_ALLOW_REFUND BUYER_ENABLE_STATUS_FORBID BUYER_ERROR
+	tradeOver     = strings.Fields(`TRADE_HAS_CLOSE TRADE_STATUS_ERROR REASON_TRADE_STATUS_INVALID TRADE_NOT_ALLOW_REFUND
+		TRADE_HAS_FINISHED REASON_TRADE_REFUND_FEE_ERR REFUND_FEE_ERROR REFUND_AMT_NOT_EQUAL_TOTAL`)
+	tradeFinal = strings.Fields(`REASON_TRADE_BEEN_FREEZEN TRADE_NOT_EXIST USER_NOT_MATCH_ERR NOT_ALLOW_PARTIAL_REFUND ONLINE_TRADE_VOUCHER_NOT_ALLOW_REFUND BUYER_ENABLE_STATUS_FORBID BUYER_ERROR
 		BUYER_NOT_EXIST CUSTOMER_VALIDATE_ERROR INVALID_PARAMETER CURRENCY_NOT_SUPPORT ENTERPRISE_PAY_BIZ_ERROR
 		OVERDRAFT_AGREEMENT_NOT_MATCH OVERDRAFT_ASSIGN_ACCOUNT_INVALID ALLOC_AMOUNT_VALIDATE_ERROR
 		REFUND_ROYALTY_PAYEE_ACCOUNT_NOT_EXIST TRADE_SETTLE_ERROR`)
-	tradeSpecial = strings.Fields("TRADE_HAS_CLOSE DISCORDANT_REPEAT_REQUEST")
+	tradeSpecial = strings.Fields("DISCORDANT_REPEAT_REQUEST")
 
 	couponMendable = strings.Fields("ACCESS_FORBIDDEN HAS_NO_PRIVILEGE")
 	couponFinal    = strings.Fields("MONEY_NOT_ENOUGH ILLEGAL_ARGUMENT AUTH_ORDER_NOT_EXIST ENTERPRISE_PAY_BIZ_ERROR")
@@ -51,7 +51,7 @@ var (
 
 // allSubCodes are the ones above and whatever the table names besides.
 func allSubCodes() []string {
-	all := slices.Concat(unknownCodes, tradeMendable, tradeFinal, tradeSpecial, couponMendable, couponFinal, couponSpecial,
+	all := slices.Concat(unknownCodes, tradeMendable, tradeFinal, tradeOver, tradeSpecial, couponMendable, couponFinal, couponSpecial,
 		unfreezeMendable, unfreezeFinal, unfreezeOver, unfreezeSpecial, otherCodes)
 	for _, row := range gateway.Table() {
 		for _, code := range row.SubCodes {
@@ -83,7 +83,7 @@ var refusals = map[gateway.Call][]struct {
 	gateway.TradeRefundCall: {
 		{tradeMendable, retryable},
 		{tradeFinal, failed},
-		{[]string{"TRADE_HAS_CLOSE"}, checked},
+		{tradeOver, checked},
 		{[]string{"DISCORDANT_REPEAT_REQUEST"}, gateway.Verdict{Ended: true, Attention: true}},
 	},
 	gateway.RefundQueryCall: {{[]string{"TRADE_NOT_EXIST"}, notFound}},

@@ -229,15 +229,20 @@ var tradeRows = []Row{
 	{Calls: []Call{TradeRefundCall}, Transport: SignedAnswer, Codes: []string{"40004"}, SubCodes: []string{
 		"REFUND_CHARGE_ERROR", "SELLER_BALANCE_NOT_ENOUGH", "REFUND_ACCOUNT_NOT_EXIST", "REFUNDALLOC_UNAUTH_LIMIT",
 	}, Verdict: Verdict{Outcome: FailedRetryable}, Why: "can be mended, then the same number sent again"},
-	{Calls: []Call{TradeRefundCall}, Transport: SignedAnswer, Codes: []string{"40004"}, SubCodes: []string{"TRADE_HAS_CLOSE"}, Verdict: Verdict{Outcome: Failed, Check: true}, Why: "closed: never paid, or refunded in full already, perhaps by this number"},
 	{Calls: []Call{TradeRefundCall}, Transport: SignedAnswer, Codes: []string{"40004"}, SubCodes: []string{
-		"REASON_TRADE_BEEN_FREEZEN", "REASON_TRADE_REFUND_FEE_ERR", "REFUND_AMT_NOT_EQUAL_TOTAL", "REFUND_FEE_ERROR",
-		"TRADE_HAS_FINISHED", "TRADE_NOT_EXIST", "TRADE_STATUS_ERROR", "REASON_TRADE_STATUS_INVALID", "TRADE_NOT_ALLOW_REFUND", "USER_NOT_MATCH_ERR",
+		"TRADE_HAS_CLOSE", "TRADE_STATUS_ERROR", "REASON_TRADE_STATUS_INVALID", "TRADE_NOT_ALLOW_REFUND",
+	}, Verdict: Verdict{Outcome: Failed, Check: true}, Why: "the trade's status forbids it: never paid, or refunded in full already, perhaps by this number"},
+	{Calls: []Call{TradeRefundCall}, Transport: SignedAnswer, Codes: []string{"40004"}, SubCodes: []string{"TRADE_HAS_FINISHED"}, Verdict: Verdict{Outcome: Failed, Check: true}, Why: "past its refund period: since before, or only since this number was sent first"},
+	{Calls: []Call{TradeRefundCall}, Transport: SignedAnswer, Codes: []string{"40004"}, SubCodes: []string{
+		"REASON_TRADE_REFUND_FEE_ERR", "REFUND_FEE_ERROR", "REFUND_AMT_NOT_EQUAL_TOTAL",
+	}, Verdict: Verdict{Outcome: Failed, Check: true}, Why: "more than is left: perhaps because this number took it"},
+	{Calls: []Call{TradeRefundCall}, Transport: SignedAnswer, Codes: []string{"40004"}, SubCodes: []string{
+		"REASON_TRADE_BEEN_FREEZEN", "TRADE_NOT_EXIST", "USER_NOT_MATCH_ERR",
 		"NOT_ALLOW_PARTIAL_REFUND", "ONLINE_TRADE_VOUCHER_NOT_ALLOW_REFUND",
 		"BUYER_ENABLE_STATUS_FORBID", "BUYER_ERROR", "BUYER_NOT_EXIST", "CUSTOMER_VALIDATE_ERROR",
 		"INVALID_PARAMETER", "CURRENCY_NOT_SUPPORT", "ENTERPRISE_PAY_BIZ_ERROR", "OVERDRAFT_AGREEMENT_NOT_MATCH", "OVERDRAFT_ASSIGN_ACCOUNT_INVALID",
 		"ALLOC_AMOUNT_VALIDATE_ERROR", "REFUND_ROYALTY_PAYEE_ACCOUNT_NOT_EXIST", "TRADE_SETTLE_ERROR",
-	}, Verdict: Verdict{Outcome: Failed}, Why: "refused for good"},
+	}, Verdict: Verdict{Outcome: Failed}, Why: "refused for good, for a reason that no refund of this number can have caused"},
 
 	{Calls: []Call{RefundQueryCall}, Transport: SignedAnswer, Codes: []string{"10000"}, Proofs: []Proof{Nothing}, Verdict: Verdict{Outcome: NotFound}, Why: "no such refund arrived, or it was refused"},
 	{Calls: []Call{RefundQueryCall}, Transport: SignedAnswer, Codes: []string{"40004"}, SubCodes: []string{"TRADE_NOT_EXIST"}, Verdict: Verdict{Outcome: NotFound}, Why: "no such trade, hence no such refund"},
