@@ -234,7 +234,7 @@ func TestLimitOfARefundThatFailsMeanwhile(t *testing.T) {
 	var once atomic.Bool
 	s.Around(func(_ context.Context, c shoptest.Call, call func() error) error {
 		defer func() {
-			if c.Method == "Get" && once.CompareAndSwap(false, true) {
+			if c.Name == "Get" && once.CompareAndSwap(false, true) {
 				fails()
 			}
 		}()
@@ -544,7 +544,7 @@ func TestASendThatNobodyAnswersFor(t *testing.T) {
 		var died atomic.Bool
 		died.Store(true)
 		s.Around(func(_ context.Context, c shoptest.Call, call func() error) error {
-			if c.Method == "Settle" && died.Load() {
+			if c.Name == "Settle" && died.Load() {
 				return shoptest.ErrStoreDown
 			}
 			return call()

@@ -485,7 +485,7 @@ func TestBusyOrderFailsNothing(t *testing.T) {
 		var busy atomic.Bool
 		busy.Store(true)
 		s.Around(func(ctx context.Context, c shoptest.Call, call func() error) error {
-			if c.Method == "Sending" && busy.Load() { // another process is quicker every time
+			if c.Name == "Sending" && busy.Load() { // another process is quicker every time
 				another := store.Refund{
 					Kind: store.Trade, App: s.Config.App.ID, OutTradeNo: shoptest.Order, OutRequestNo: "R2", Amount: 1_00,
 					State: store.Pending, Origin: store.FromRequest, Request: `{}`,
@@ -571,7 +571,7 @@ func TestRunWhileTheStoreIsDown(t *testing.T) {
 		var tries atomic.Int64
 		down.Store(true)
 		due := func(_ context.Context, c shoptest.Call, call func() error) error {
-			if c.Method != "Due" {
+			if c.Name != "Due" {
 				return call()
 			}
 			tries.Add(1)

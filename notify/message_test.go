@@ -90,12 +90,12 @@ func TestUnreadableDepositBackIsAMessage(t *testing.T) {
 		`{"out_trade_no":"O","dback_status":"S"} x`:                    "no JSON object",
 		`{"out_trade_no":"O","dback_status":"S","dback_status":"F"}`:   "dback_status\" is given twice",
 		`{"out_trade_no":"O","dback_\u0073tatus":1,"dback_status":""}`: "given twice",
-		`{"dback_status":"S"}`:                                         "no trade",
-		`{"out_trade_no":"O"}`:                                         "neither S nor F",
-		`{"out_trade_no":"O","dback_status":"P"}`:                      "neither S nor F",
-		`{"out_trade_no":"O","dback_status":true}`:                     "neither S nor F",
-		`{"out_trade_no":"O","DBACK_STATUS":"S"}`:                      "neither S nor F",
-		`{"out_trade_no":"\ud800","dback_status":"S"}`:                 "no trade",
+		`{"dback_status":"S"}`:                         "no trade",
+		`{"out_trade_no":"O"}`:                         "neither S nor F",
+		`{"out_trade_no":"O","dback_status":"P"}`:      "neither S nor F",
+		`{"out_trade_no":"O","dback_status":true}`:     "neither S nor F",
+		`{"out_trade_no":"O","DBACK_STATUS":"S"}`:      "neither S nor F",
+		`{"out_trade_no":"\ud800","dback_status":"S"}`: "no trade",
 	} {
 		n := message(t, depositBack.with(fields{"biz_content": content}))
 		got, err := n.DepositBack()

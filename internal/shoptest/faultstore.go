@@ -19,12 +19,12 @@ type FaultStore struct {
 
 // Call is one call of a store.
 type Call struct {
-	Method string
-	Refund string       // its id, where the method is about one refund
+	Name   string
 	Source store.Source // of Settle: whose word it is
 }
 
-// Around puts Around between the shop and its store, and starts the shop anew.
+// Around has every call of the shop's store go through around, and starts the shop
+// anew.
 func (s *Shop) Around(around func(ctx context.Context, c Call, call func() error) error) {
 	s.T.Helper()
 	s.Config.Store = &FaultStore{Store: s.Config.Store, Around: around}
@@ -63,7 +63,7 @@ func (c *Counter) Count() int {
 
 // Around is for a FaultStore.
 func (c *Counter) Around(_ context.Context, asked Call, call func() error) error {
-	if asked.Method == c.Method {
+	if asked.Name == c.Method {
 		c.mu.Lock()
 		c.n++
 		c.mu.Unlock()
@@ -87,7 +87,7 @@ type Outage struct {
 
 // Around is for a FaultStore.
 func (o *Outage) Around(_ context.Context, c Call, call func() error) error {
-	if o.Only != "" && o.Only != c.Method {
+	if o.Only != "" && o.Only != c.Name {
 		return call()
 	}
 	o.mu.Lock()
@@ -97,7 +97,7 @@ func (o *Outage) Around(_ context.Context, c Call, call func() error) error {
 	}
 	fails := o.calls == o.At || time.Now().Before(o.until)
 	if fails {
-		o.hit = append(o.hit, c.Method)
+		o.hit = append(o.hit, c.Name)
 	}
 	o.mu.Unlock()
 	if !fails {
@@ -117,66 +117,66 @@ func (o *Outage) Failed() []string {
 }
 
 func (f *FaultStore) Claim(ctx context.Context, key string, lease time.Duration) (token string, done bool, err error) {
-	err = f.Around(ctx, Call{Method: "Claim"}, func() (err error) { token, done, err = f.Store.Claim(ctx, key, lease); return err })
+	err = f.Around(ctx, Call{Name: "Claim"}, func() (err error) { token, done, err = f.Store.Claim(ctx, key, lease); return err })
 	return token, done, err
 }
 
 func (f *FaultStore) Complete(ctx context.Context, key, token string, keep time.Duration) (held bool, err error) {
-	err = f.Around(ctx, Call{Method: "Complete"}, func() (err error) { held, err = f.Store.Complete(ctx, key, token, keep); return err })
+	err = f.Around(ctx, Call{Name: "Complete"}, func() (err error) { held, err = f.Store.Complete(ctx, key, token, keep); return err })
 	return held, err
 }
 
 func (f *FaultStore) Release(ctx context.Context, key, token string) (held bool, err error) {
-	err = f.Around(ctx, Call{Method: "Release"}, func() (err error) { held, err = f.Store.Release(ctx, key, token); return err })
+	err = f.Around(ctx, Call{Name: "Release"}, func() (err error) { held, err = f.Store.Release(ctx, key, token); return err })
 	return held, err
 }
 
 func (f *FaultStore) Open(ctx context.Context, asked store.Refund, limit store.Limit) (r store.Refund, opened store.Opened, err error) {
-	err = f.Around(ctx, Call{Method: "Open", Refund: asked.ID}, func() (err error) { r, opened, err = f.Store.Open(ctx, asked, limit); return err })
+	err = f.Around(ctx, Call{Name: "Open"}, func() (err error) { r, opened, err = f.Store.Open(ctx, asked, limit); return err })
 	return r, opened, err
 }
 
 func (f *FaultStore) Sending(ctx context.Context, id string, p store.Permission) (a store.Attempt, err error) {
-	err = f.Around(ctx, Call{Method: "Sending", Refund: id}, func() (err error) { a, err = f.Store.Sending(ctx, id, p); return err })
+	err = f.Around(ctx, Call{Name: "Sending"}, func() (err error) { a, err = f.Store.Sending(ctx, id, p); return err })
 	return a, err
 }
 
 func (f *FaultStore) Settle(ctx context.Context, id string, s store.Settlement) (r store.Refund, changed bool, err error) {
-	err = f.Around(ctx, Call{Method: "Settle", Refund: id, Source: s.Source}, func() (err error) { r, changed, err = f.Store.Settle(ctx, id, s); return err })
+	err = f.Around(ctx, Call{Name: "Settle", Source: s.Source}, func() (err error) { r, changed, err = f.Store.Settle(ctx, id, s); return err })
 	return r, changed, err
 }
 
 func (f *FaultStore) Deliver(ctx context.Context, id string, e store.Event, lease time.Duration) (token string, done bool, err error) {
-	err = f.Around(ctx, Call{Method: "Deliver", Refund: id}, func() (err error) { token, done, err = f.Store.Deliver(ctx, id, e, lease); return err })
+	err = f.Around(ctx, Call{Name: "Deliver"}, func() (err error) { token, done, err = f.Store.Deliver(ctx, id, e, lease); return err })
 	return token, done, err
 }
 
 func (f *FaultStore) Delivered(ctx context.Context, id string, e store.Event, token string) (held bool, err error) {
-	err = f.Around(ctx, Call{Method: "Delivered", Refund: id}, func() (err error) { held, err = f.Store.Delivered(ctx, id, e, token); return err })
+	err = f.Around(ctx, Call{Name: "Delivered"}, func() (err error) { held, err = f.Store.Delivered(ctx, id, e, token); return err })
 	return held, err
 }
 
 func (f *FaultStore) Undelivered(ctx context.Context, id string, e store.Event, token, reason string) (held bool, err error) {
-	err = f.Around(ctx, Call{Method: "Undelivered", Refund: id}, func() (err error) { held, err = f.Store.Undelivered(ctx, id, e, token, reason); return err })
+	err = f.Around(ctx, Call{Name: "Undelivered"}, func() (err error) { held, err = f.Store.Undelivered(ctx, id, e, token, reason); return err })
 	return held, err
 }
 
 func (f *FaultStore) Redeliver(ctx context.Context, id string, e store.Event, actor string) (due bool, err error) {
-	err = f.Around(ctx, Call{Method: "Redeliver", Refund: id}, func() (err error) { due, err = f.Store.Redeliver(ctx, id, e, actor); return err })
+	err = f.Around(ctx, Call{Name: "Redeliver"}, func() (err error) { due, err = f.Store.Redeliver(ctx, id, e, actor); return err })
 	return due, err
 }
 
 func (f *FaultStore) Due(ctx context.Context, app string, lease time.Duration, n int) (due []store.Refund, err error) {
-	err = f.Around(ctx, Call{Method: "Due"}, func() (err error) { due, err = f.Store.Due(ctx, app, lease, n); return err })
+	err = f.Around(ctx, Call{Name: "Due"}, func() (err error) { due, err = f.Store.Due(ctx, app, lease, n); return err })
 	return due, err
 }
 
 func (f *FaultStore) Get(ctx context.Context, id string) (r store.Refund, err error) {
-	err = f.Around(ctx, Call{Method: "Get", Refund: id}, func() (err error) { r, err = f.Store.Get(ctx, id); return err })
+	err = f.Around(ctx, Call{Name: "Get"}, func() (err error) { r, err = f.Store.Get(ctx, id); return err })
 	return r, err
 }
 
 func (f *FaultStore) List(ctx context.Context, filter store.Filter) (rows []store.Refund, err error) {
-	err = f.Around(ctx, Call{Method: "List"}, func() (err error) { rows, err = f.Store.List(ctx, filter); return err })
+	err = f.Around(ctx, Call{Name: "List"}, func() (err error) { rows, err = f.Store.List(ctx, filter); return err })
 	return rows, err
 }

@@ -20,7 +20,7 @@ func stalled(method string, long time.Duration) func(context.Context, shoptest.C
 	var once atomic.Bool
 	return func(_ context.Context, c shoptest.Call, call func() error) error {
 		err := call()
-		if c.Method == method && once.CompareAndSwap(false, true) {
+		if c.Name == method && once.CompareAndSwap(false, true) {
 			time.Sleep(long)
 		}
 		return err
@@ -85,7 +85,7 @@ func TestStoreThatHangsSendsNothing(t *testing.T) {
 		s := shoptest.NewShop(t)
 		s.Trade()
 		s.Around(func(ctx context.Context, c shoptest.Call, call func() error) error {
-			if c.Method != "Open" {
+			if c.Name != "Open" {
 				return call()
 			}
 			<-ctx.Done()
