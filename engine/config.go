@@ -43,7 +43,10 @@ type Config struct {
 	Times Times
 
 	// BeforeRefund may veto a refund that is not recorded yet, or is to be opened
-	// again: limits, four eyes. An error refuses it, and nothing is recorded.
+	// again: limits, four eyes. An error refuses it, and nothing is recorded. This
+	// one and the next two are waited for as long as a hook may take
+	// ([Times.HookTimeout]); where one of them panics or takes longer, nothing is
+	// sent, and the request may be repeated.
 	BeforeRefund func(ctx context.Context, r store.Refund) error
 	// OrderTotal tells what an order, or a red packet, was paid with, so that
 	// its refunds never exceed it together. Not known means no limit of ours,

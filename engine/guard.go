@@ -2,22 +2,66 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"strings"
 )
 
-// guarded calls the host's code with a time limit, and makes a panic an error.
-func (e *Engine) guarded(ctx context.Context, f func(context.Context) error) (err error) {
+// brokenError: the host's code did not come to an end of its own: it panicked, left
+// its goroutine, or took longer than it may.
+type brokenError struct{ what string }
+
+func (b *brokenError) Error() string { return "alirefund: the hook " + b.what }
+
+// begin calls the host's code on a goroutine of its own. Neither a panic there nor
+// runtime.Goexit takes anything of ours along: both are a brokenError.
+func (e *Engine) begin(ctx context.Context, f func(context.Context) error) <-chan error {
+	ended := make(chan error, 1)
+	go func() {
+		var err error = &brokenError{"left its goroutine (runtime.Goexit)"} // unless f returns
+		defer func() {
+			if p := recover(); p != nil {
+				e.log.ErrorContext(ctx, "a hook panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+				err = &brokenError{fmt.Sprintf("panicked: %v", p)}
+			}
+			ended <- err
+		}()
+		err = f(ctx)
+	}()
+	return ended
+}
+
+// guarded calls a hook, whose context has a time limit, and waits until it returns,
+// however late: only then is it known whether its event was taken.
+func (e *Engine) guarded(ctx context.Context, f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, e.config.Times.HookTimeout)
 	defer cancel()
-	defer func() {
-		if p := recover(); p != nil {
-			e.log.ErrorContext(ctx, "a hook panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-			err = fmt.Errorf("alirefund: the hook panicked: %v", p)
-		}
-	}()
-	return f(ctx)
+	return <-e.begin(ctx, f)
+}
+
+// answered asks the host's code for something that a refund waits for, and waits no
+// longer than a hook may take: an answer that comes later is dropped.
+func answered[T any](ctx context.Context, e *Engine, f func(context.Context) (T, error)) (answer T, err error) {
+	ctx, cancel := context.WithTimeout(ctx, e.config.Times.HookTimeout)
+	defer cancel()
+	answers := make(chan T, 1)
+	select {
+	case err = <-e.begin(ctx, func(ctx context.Context) error {
+		found, err := f(ctx)
+		answers <- found
+		return err
+	}):
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = &brokenError{fmt.Sprintf("took longer than %v", e.config.Times.HookTimeout)}
+	}
+	if err == nil {
+		answer = <-answers
+	}
+	return answer, err
 }
 
 // shorten bounds a text of the host's that the record keeps.

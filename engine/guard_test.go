@@ -1,12 +1,19 @@
 package engine_test
 
 import (
+	"context"
 	"errors"
+	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 	"unicode/utf8"
 
+	"github.com/alirefund/alirefund"
 	"github.com/alirefund/alirefund/internal/shoptest"
+	"github.com/alirefund/alirefund/money"
 	"github.com/alirefund/alirefund/store"
 )
 
@@ -30,5 +37,98 @@ func TestHooksErrorIsKeptShort(t *testing.T) {
 	s.Fail = map[store.Event]error{}
 	if g := s.Get(r.Str("id")); !strings.Contains(g.Text, `"done":true`) {
 		t.Errorf("record: %s", g.Text)
+	}
+}
+
+// A hook that leaves its goroutine, as a test's t.FailNow does, takes nothing along:
+// its event is delivered again.
+func TestHookThatLeavesItsGoroutine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var leaves atomic.Bool
+		leaves.Store(true)
+		s := shoptest.NewShop(t)
+		s.Config.OnRefundSucceeded = func(_ context.Context, e alirefund.RefundSucceeded) error {
+			if leaves.CompareAndSwap(true, false) {
+				runtime.Goexit()
+			}
+			return s.Hook(store.RefundSucceeded, e.Refund)
+		}
+		s.Restart()
+		s.Trade()
+		began := time.Now()
+		r := s.Refund(shoptest.Partly)
+		s.Expect(r, 200, "succeeded")
+		if waited := time.Since(began); waited > time.Second {
+			t.Errorf("the caller waited %v", waited)
+		}
+		if kept := s.Ledger(r.Str("id")).Deliveries[0].Error; !strings.Contains(kept, "runtime.Goexit") {
+			t.Errorf("the record says %q", kept)
+		}
+		s.Expect(s.Refund(shoptest.Partly), 200, "succeeded")
+		s.ExpectTold("refund_succeeded")
+	})
+}
+
+// What a refund asks the host before it is sent may break, or hang: then nothing is
+// sent, the caller is told so in time, and may repeat.
+func TestHostThatBreaksBeforeTheSend(t *testing.T) {
+	ways := map[string]func(){
+		"panics": func() { panic("the host's bug") },
+		"leaves": runtime.Goexit,
+		"hangs":  func() { time.Sleep(time.Minute) },
+	}
+	for way, breaks := range ways {
+		for name, set := range map[string]func(c *alirefund.Config, broken *atomic.Bool){
+			"BeforeRefund": func(c *alirefund.Config, broken *atomic.Bool) {
+				c.BeforeRefund = func(context.Context, store.Refund) error {
+					if broken.Load() {
+						breaks()
+					}
+					return nil
+				}
+			},
+			"OrderTotal": func(c *alirefund.Config, broken *atomic.Bool) {
+				c.OrderTotal = func(context.Context, alirefund.Order) (money.Amount, bool, error) {
+					if broken.Load() {
+						breaks()
+					}
+					return 100_00, true, nil
+				}
+			},
+			"AppAuthToken": func(c *alirefund.Config, broken *atomic.Bool) {
+				c.AppAuthToken = func(context.Context, string) (string, error) {
+					if broken.Load() {
+						breaks()
+					}
+					return "token", nil
+				}
+			},
+		} {
+			t.Run(name+" "+way, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					var broken atomic.Bool
+					broken.Store(true)
+					s := shoptest.NewShop(t, func(c *alirefund.Config) { set(c, &broken) })
+					s.Trade()
+					body := shoptest.Partly
+					if name == "AppAuthToken" {
+						body = body[:len(body)-1] + `,"merchant":"M"}`
+					}
+					began := time.Now()
+					if r := s.Refund(body); r.Status != 503 || r.Str("code") != "nothing_sent" {
+						t.Errorf("%d %s", r.Status, r.Text)
+					}
+					if waited := time.Since(began); waited > 11*time.Second {
+						t.Errorf("the caller waited %v", waited)
+					}
+					if n := len(s.Alipay.Calls()); n != 0 {
+						t.Errorf("%d calls were made", n)
+					}
+					broken.Store(false)
+					s.Expect(s.Refund(body), 200, "succeeded")
+					time.Sleep(time.Minute) // until what hangs has returned
+				})
+			})
+		}
 	}
 }

@@ -130,21 +130,28 @@ func (e *Engine) admit(ctx context.Context, r store.Refund) (store.Limit, error)
 		return store.Limit{}, nothingSent("the store", err)
 	}
 	if e.config.BeforeRefund != nil {
-		if err := e.config.BeforeRefund(ctx, r); err != nil {
+		_, err := answered(ctx, e, func(ctx context.Context) (struct{}, error) { return struct{}{}, e.config.BeforeRefund(ctx, r) })
+		if _, broken := errors.AsType[*brokenError](err); broken {
+			return store.Limit{}, nothingSent("BeforeRefund", err) // which is no veto
+		}
+		if err != nil {
 			return store.Limit{}, &VetoError{Err: err}
 		}
 	}
 	if e.config.OrderTotal == nil {
 		return store.Limit{}, nil
 	}
-	total, ok, err := e.config.OrderTotal(ctx, Order{Kind: r.Kind, Merchant: r.Merchant, OutTradeNo: r.OutTradeNo, AuthNo: r.AuthNo})
+	limit, err := answered(ctx, e, func(ctx context.Context) (store.Limit, error) {
+		total, known, err := e.config.OrderTotal(ctx, Order{Kind: r.Kind, Merchant: r.Merchant, OutTradeNo: r.OutTradeNo, AuthNo: r.AuthNo})
+		return store.Limit{Total: total, Known: known}, err
+	})
 	if err != nil {
 		return store.Limit{}, nothingSent("OrderTotal", err)
 	}
-	if p, _ := e.productOf(r); ok && p.fits != nil {
-		err = p.fits(r, total)
+	if p, _ := e.productOf(r); limit.Known && p.fits != nil {
+		err = p.fits(r, limit.Total)
 	}
-	return store.Limit{Total: total, Known: ok}, err
+	return limit, err
 }
 
 // differences names the fields in which two requests under one number differ.
