@@ -55,7 +55,7 @@ func (m *Module) Notifications() gin.HandlerFunc {
 	return func(c *gin.Context) {
 		n, err := m.open(c)
 		if err != nil {
-			m.refuse(c, err)
+			writeProblem(c, problemOf(err, wantsChinese(c)))
 			return
 		}
 		held := &heldResponse{ResponseWriter: c.Writer}
@@ -131,8 +131,8 @@ func acknowledge(c *gin.Context) {
 	c.Data(http.StatusOK, "text/plain; charset=utf-8", []byte(success))
 }
 
-// refuse answers a notification with anything but success, and says why in the
-// log, which is where the merchant looks.
+// refuse answers a genuine notification with anything but success, and says why in
+// the log, which is where the merchant looks.
 func (m *Module) refuse(c *gin.Context, err error) {
 	m.Logger().WarnContext(c.Request.Context(), "a notification was not acknowledged", "error", err)
 	writeProblem(c, problemOf(err, wantsChinese(c)))

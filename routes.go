@@ -120,10 +120,11 @@ func (m *Module) getRefund(c *gin.Context) {
 
 func (m *Module) postNotify(c *gin.Context) {
 	n, err := m.open(c)
-	if err == nil {
-		err = m.Handle(c.Request.Context(), n, nil)
-	}
 	if err != nil {
+		writeProblem(c, problemOf(err, wantsChinese(c)))
+		return
+	}
+	if err := m.Handle(c.Request.Context(), n, nil); err != nil {
 		m.refuse(c, err)
 		return
 	}

@@ -43,6 +43,7 @@ type Engine struct {
 	running   atomic.Bool // Run was started
 	warnOnce  sync.Once   // that it was not
 	diagnoses diagnoses   // why notifications did not verify
+	refusals  refusals    // of notifications
 }
 
 // Logger is where the engine logs: Config.Logger, or its default.

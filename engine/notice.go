@@ -11,9 +11,20 @@ import (
 
 // Receive opens the notification that a request holds: it verifies, checks that it
 // is this application's, and reads, as [notify.Receiver.Receive] does, with its
-// errors. It handles nothing yet. The body, as far as it was read, is for the
-// caller to put back.
-func (e *Engine) Receive(r *http.Request) (*notify.Notification, error) { return e.receiver.Receive(r) }
+// errors, which it counts ([Engine.RefusedNotifications]) and logs, once a minute. It handles
+// nothing yet. The body, as far as it was read, is for the caller to put back.
+func (e *Engine) Receive(r *http.Request) (*notify.Notification, error) {
+	n, err := e.receiver.Receive(r)
+	if err != nil {
+		e.refusals.note(r.Context(), e.log, err)
+	}
+	return n, err
+}
+
+// RefusedNotifications returns how many notifications [Engine.Receive] refused since
+// [New], as forged, damaged, or not for this application: for a metric. The log has
+// at most one line a minute about them.
+func (e *Engine) RefusedNotifications() uint64 { return e.refusals.count() }
 
 // Diagnose logs why a body was refused with err, by a cause that has a page, at
 // most once a day for each cause. It changes nothing: what failed stays refused.
