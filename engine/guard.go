@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime/debug"
 	"strings"
@@ -41,9 +40,10 @@ func (e *Engine) guarded(ctx context.Context, f func(context.Context) error) err
 }
 
 // answered asks the host's code for something that a refund waits for, and waits no
-// longer than a hook may take: an answer that comes later is dropped.
-func answered[T any](ctx context.Context, e *Engine, f func(context.Context) (T, error)) (answer T, err error) {
-	ctx, cancel := context.WithTimeout(ctx, e.config.Times.HookTimeout)
+// longer than a hook may take, or the caller waits: an answer that comes later is
+// dropped.
+func answered[T any](caller context.Context, e *Engine, f func(context.Context) (T, error)) (answer T, err error) {
+	ctx, cancel := context.WithTimeout(caller, e.config.Times.HookTimeout)
 	defer cancel()
 	answers := make(chan T, 1)
 	select {
@@ -52,16 +52,16 @@ func answered[T any](ctx context.Context, e *Engine, f func(context.Context) (T,
 		answers <- found
 		return err
 	}):
+		if err == nil {
+			answer = <-answers
+		}
+		return answer, err
 	case <-ctx.Done():
-		err = ctx.Err()
 	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		err = &brokenError{fmt.Sprintf("took longer than %v", e.config.Times.HookTimeout)}
+	if caller.Err() != nil {
+		return answer, &brokenError{"was not waited for any longer: " + caller.Err().Error()}
 	}
-	if err == nil {
-		answer = <-answers
-	}
-	return answer, err
+	return answer, &brokenError{fmt.Sprintf("took longer than %v", e.config.Times.HookTimeout)}
 }
 
 // shorten bounds a text of the host's that the record keeps.

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -131,4 +132,34 @@ func TestHostThatBreaksBeforeTheSend(t *testing.T) {
 			})
 		}
 	}
+}
+
+// What the host itself says refuses, whatever it wraps; a caller who hangs up is no
+// refusal of the host's.
+func TestVetoIsTheHostsOwnWord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := shoptest.NewShop(t, func(c *alirefund.Config) {
+			c.BeforeRefund = func(_ context.Context, r store.Refund) error {
+				if r.OutRequestNo == "R1" {
+					return fmt.Errorf("four eyes: %w", context.DeadlineExceeded)
+				}
+				time.Sleep(5 * time.Second)
+				return nil
+			}
+		})
+		s.Trade()
+		request := alirefund.RefundRequest{OutTradeNo: shoptest.Order, RefundAmount: 1_00, OutRequestNo: "R1"}
+		_, err := s.Module.Refund(t.Context(), request)
+		if veto, ok := errors.AsType[*alirefund.VetoError](err); !ok || !strings.Contains(veto.Error(), "four eyes") {
+			t.Errorf("%v; want the host's veto", err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		request.OutRequestNo = "R2"
+		if _, err = s.Module.Refund(ctx, request); !errors.Is(err, alirefund.ErrNothingSent) {
+			t.Errorf("%v; want ErrNothingSent", err)
+		}
+		time.Sleep(time.Minute)
+		s.ExpectMoved("")
+	})
 }
