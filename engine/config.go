@@ -101,8 +101,8 @@ type Times struct {
 	// rarer, down to one an hour; default 10 s.
 	FirstCheck time.Duration
 	// AttentionAfter is when [Config.OnRefundUnresolved] is called for a refund
-	// that is still unresolved, or whose event could not be delivered. What waiting
-	// cannot heal is told at once; default 24 h.
+	// that is still unresolved, or whose event could not be delivered. For what
+	// waiting cannot heal it is called at once; default 24 h.
 	AttentionAfter time.Duration
 	// KeepAnswers is how long Alipay's raw nodes, which name buyers, stay in the
 	// records after those were settled and delivered. [Engine.Run] removes them from

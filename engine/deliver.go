@@ -8,10 +8,10 @@ import (
 	"github.com/alirefund/alirefund/store"
 )
 
-// deliver tells the host what is due, and whether nothing is left to tell. Each
-// event is leased, its hook called, and then marked: a crash in between repeats
-// the hook, and loses nothing. What the caller's settlement leased by its claim
-// is not leased again.
+// deliver calls the hooks of all events that are due, and returns whether none is
+// left to deliver. Each event is leased, its hook called, and then marked: a crash
+// in between repeats the hook, and loses nothing. What the caller's settlement leased
+// by its claim is not leased again.
 //
 // The hooks run beside the caller, who waits for as long as they may take. One
 // that takes longer is marked when it returns.
@@ -22,7 +22,8 @@ func (e *Engine) deliver(ctx context.Context, r store.Refund, claim string) bool
 	}
 	key, all := r.ID, true
 	if _, running := e.delivering.LoadOrStore(key, true); running {
-		// All wait for a hook that runs, but the call for a person: it may hang.
+		// While a hook runs, other events wait. Only the call for a person does not:
+		// the hook that runs may hang.
 		if due[len(due)-1] != store.RefundUnresolved {
 			return false
 		}

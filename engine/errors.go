@@ -116,7 +116,7 @@ var (
 	// ErrBusy: another delivery of the notification is being handled just now.
 	ErrBusy = errors.New("alirefund: the notification is being handled already")
 	// ErrUnsettled: what the notification tells could not be settled yet.
-	ErrUnsettled = errors.New("alirefund: the notification's refund is not settled and told yet")
+	ErrUnsettled = errors.New("alirefund: the notification's refund is not settled and delivered yet")
 	// ErrHookFailed: Config.OnNotification or Config.OnDepositBack returned an
 	// error, which this wraps.
 	ErrHookFailed = errors.New("alirefund: the notification's hook failed")

@@ -48,10 +48,10 @@ func fundPairs(r store.Refund) []fundPair {
 	return pairs
 }
 
-// fundAsked reads an answer about an order of that name. What it was asked about by
-// is the caller's word, so that finding nothing under it may call for the identical
-// request, but confirms no refusal; and a question of no documented pair that finds
-// nothing says nothing.
+// fundAsked reads an answer about an order of that name. The caller gave the numbers
+// that it was asked about by, and they may be wrong: not found allows the identical
+// request again, but confirms no refusal. Where they are no documented pair, not
+// found says nothing at all.
 func fundAsked(order string) func(*asked) {
 	return func(a *asked) {
 		guess := a.refund.OutOrderNo == "" && a.refund.OperationID == ""

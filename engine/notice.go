@@ -22,8 +22,8 @@ func (e *Engine) Receive(r *http.Request) (*notify.Notification, error) {
 }
 
 // RefusedNotifications returns how many notifications [Engine.Receive] refused since
-// [New], as forged, damaged, or not for this application: for a metric. The log has
-// at most one line a minute about them.
+// [New], as forged, damaged, read before by another handler, or not for this
+// application: for a metric. The log has at most one line a minute about them.
 func (e *Engine) RefusedNotifications() uint64 { return e.refusals.count() }
 
 // Diagnose logs why a body was refused with err, by a cause that has a page, at

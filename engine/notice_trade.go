@@ -90,11 +90,11 @@ func (e *Engine) unnumberedNotice(ctx context.Context, n *notify.Notification, r
 		}
 	}
 	for _, r := range pending {
-		r, found := e.ask(ctx, r, claim)
+		r, notFound := e.ask(ctx, r, claim)
 		switch {
 		case r.State == store.Succeeded:
 			settled = append(settled, r)
-		case r.State == store.Pending && !found:
+		case r.State == store.Pending && !notFound:
 			unclear = true
 		}
 	}
@@ -114,8 +114,9 @@ func (e *Engine) unnumberedNotice(ctx context.Context, n *notify.Notification, r
 	return e.recordExternal(ctx, r.IdentifyBy("notify_id", n.ID))
 }
 
-// explained tells whether fee is what some of these refunds add up to: it was
-// the trade's total when the notice was caused, before others of them perhaps.
+// explained tells whether fee is what some of these refunds add up to. It is what the
+// trade had been refunded when Alipay wrote the notification: later refunds are not
+// in it.
 func explained(settled []store.Refund, fee money.Amount) bool {
 	const most = 12 // of the latest; their sums are all tried
 	settled = settled[max(0, len(settled)-most):]

@@ -32,8 +32,8 @@ type product struct {
 
 	// questions returns how a refund can be asked about, the best first.
 	questions func(store.Refund) []question
-	// conclusive: the questions name nothing but what the refund itself names, so
-	// that a not-found, late enough, confirms an earlier refusal.
+	// conclusive: the questions use only the refund's own identity, no number that
+	// the caller gave beside it, so that a late not-found confirms an earlier refusal.
 	conclusive bool
 	// asked adds to what is learnt from an answer what only this product knows. Or
 	// nil.

@@ -32,7 +32,7 @@ type CouponRefundRequest struct {
 	// App.NotifyURLs.
 	NotifyURL string `json:"notify_url" validate:"max=256"`
 	// OutOrderNo is the red packet's own number at the merchant. Optional: with
-	// it an unresolved refund can be asked about; without it only the notice
+	// it an unresolved refund can be asked about; without it only the notification
 	// tells, because Alipay's query takes no other pair that is known by then. A
 	// repeat of the request may add it.
 	OutOrderNo string `json:"out_order_no" validate:"max=64,plain"`

@@ -22,7 +22,7 @@ func (e *Engine) refund(ctx context.Context, r store.Refund, token string, keep 
 	var recorded store.Refund
 	var opened store.Opened
 	var err error
-	for range 3 { // what was known and needed no reservation may need one by now
+	for range 3 { // a refund may fail between admit and record, and then needs a reservation after all
 		if limit, err = e.admit(ctx, r); err != nil {
 			return Result{}, err
 		}

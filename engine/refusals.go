@@ -35,7 +35,7 @@ func (r *refusals) note(ctx context.Context, log *slog.Logger, err error) {
 
 // write writes one line, and another when the pause is over if there is more to say.
 func (r *refusals) write(ctx context.Context, log *slog.Logger) {
-	log.WarnContext(ctx, "notifications were not acknowledged: forged, damaged, or not for this application",
+	log.WarnContext(ctx, "notifications were not acknowledged: forged, damaged, read before by another handler, or not for this application",
 		"count", r.counted, "error", r.last)
 	r.counted, r.resting = 0, true
 	ctx = context.WithoutCancel(ctx)

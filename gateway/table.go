@@ -1,7 +1,8 @@
 package gateway
 
 // products lists every product of this package with its rows of the outcome table.
-// A new product is a file of its own, a line here, and its two calls in outcome.go.
+// A new product is a file of its own, a line here, its two methods in methods.go and
+// its two calls in outcome.go.
 var products = []struct {
 	refund, query             Call
 	refundMethod, queryMethod string

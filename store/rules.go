@@ -156,8 +156,9 @@ func (r *Refund) endSend(s Settlement, now time.Time) {
 }
 
 // applyQuery: Alipay was asked. Finding nothing fails nothing by itself; it
-// confirms a refusal, if it was asked late enough to have found the refund: also one
-// whose earlier sends nobody here remembers, after a restart for instance.
+// confirms a refusal, if it was asked late enough to have found the refund. Earlier
+// than that it confirms nothing, not even where the ledger knows of no earlier send:
+// a store that forgot may have made one.
 func (r *Refund) applyQuery(s Settlement, now time.Time) {
 	r.Asks++
 	switch {
@@ -222,7 +223,7 @@ func (r *Refund) settle(state State, s Settlement, now time.Time) {
 	if s.Source != ByPerson { // which ends no send
 		r.Unanswered = nil
 	}
-	if state == Failed { // what a person called a success; should it become one after all, that is news
+	if state == Failed { // a person had called it a success: if Alipay says so later, that is delivered again
 		r.Deliveries = slices.DeleteFunc(r.Deliveries, func(d Delivery) bool { return d.Event == RefundSucceeded })
 	}
 	r.words(s)

@@ -9,7 +9,8 @@ import (
 	"github.com/alirefund/alirefund/store"
 )
 
-// FaultStore is a store at whose calls something goes wrong, or is counted.
+// FaultStore is a store at whose calls something goes wrong, or is counted. It hides
+// that the store is a [store.Transactor] or a [store.Pruner].
 type FaultStore struct {
 	store.Store
 	// Around is given each call. It makes the call, or fails without, and may do

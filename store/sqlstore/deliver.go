@@ -50,7 +50,7 @@ func (s *Store) DeliverTx(ctx context.Context, id string, event store.Event, hoo
 			marked = now
 		} else if failed = s.within(ctx, tx, id, version); failed == nil {
 			switch err := tx.Commit(); {
-			case is(err, s.dialect.again): // and not taken: that is of the host's tables
+			case is(err, s.dialect.again): // but not by taken: such a key is in the host's own tables
 				return false, err
 			case err != nil:
 				failed = fmt.Errorf("sqlstore: deliver: commit: %w", err)

@@ -40,9 +40,9 @@ type dialect struct {
 	lock                    string // follows begin; returns 1 once nobody else migrates
 
 	again   []string // a repetition may heal it
-	taken   []string // there is a row of that key: in our tables another's, who came first
+	taken   []string // a row with that key exists: another process inserted it first
 	missing []string // there is no such table
-	done    []string // of a migration's statement: an interrupted one did it
+	done    []string // of a migration's statement: one that was interrupted has done it already
 }
 
 var dialects = map[Dialect]dialect{

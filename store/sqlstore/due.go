@@ -151,7 +151,7 @@ func listQuery(f store.Filter) (query string, args []any, possible bool) {
 	return query, args, true
 }
 
-// few is the column created_at for an ORDER BY of few rows. Without the sign
+// few is the column created_at for an ORDER BY of few rows. Without the leading +
 // SQLite, which knows no statistics, would read all rows by the index of that column.
 const few = "+created_at"
 

@@ -139,8 +139,9 @@ func (s *Store) Get(ctx context.Context, id string) (store.Refund, error) {
 func plain(text string) bool { return utf8.ValidString(text) && !strings.Contains(text, "\x00") }
 
 // step is one step of a refund's life: take decides, and writes if that changes
-// anything. What it only decides must be decided on what the database says; what
-// it writes the database checks.
+// anything. The row may be the remembered one, and stale: then a write fails by its
+// version, and a decision that writes nothing is taken again on what the database
+// says.
 func (s *Store) step(ctx context.Context, what, id string, take func(was row) (wrote bool, err error)) error {
 	return s.retry(ctx, what, func() error {
 		if was, known := s.memory.take(id); known {

@@ -11,8 +11,8 @@ import (
 var (
 	// ErrNotMigrated: the tables are missing, or older than this program's.
 	ErrNotMigrated = errors.New("sqlstore: the tables are missing or of an older version: call Migrate")
-	// ErrNewer: a newer version of this package has migrated the tables; what
-	// this one would write, that one could not trust.
+	// ErrNewer: a newer version of this package has migrated the tables, and could
+	// not rely on what this one writes.
 	ErrNewer = errors.New("sqlstore: the tables are of a newer version than this program knows: update the program")
 	// ErrNoAutocommit: the connections to MySQL do not commit each statement by
 	// themselves; the data source's name, or the server, says autocommit=0.

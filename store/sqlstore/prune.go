@@ -46,8 +46,8 @@ func (s *Store) Prune(ctx context.Context, app string, nodes, refunds time.Time)
 	return pruned, nil
 }
 
-// forget deletes some rows to which the condition applies, and still does when
-// it comes to each of them.
+// forget deletes some rows to which the condition applies. It is checked again when
+// each is deleted, for the row may have changed since.
 func (s *Store) forget(ctx context.Context, table, condition string, args ...any) (int, error) {
 	found, err := ids(s.db.QueryContext(ctx, s.sql("SELECT id FROM "+table+" WHERE "+condition+" LIMIT ?"), append(slices.Clone(args), pruneStep)...))
 	if err != nil || len(found) == 0 {

@@ -2,6 +2,7 @@ package faults_test
 
 import (
 	"context"
+	"errors"
 	"net/url"
 	"sync/atomic"
 	"testing"
@@ -95,8 +96,8 @@ func TestStoreThatHangsSendsNothing(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() {
 			_, err := s.Module.Refund(ctx, alirefund.RefundRequest{OutTradeNo: shoptest.Order, RefundAmount: 1_00, OutRequestNo: "R1"})
-			if err == nil {
-				t.Error("it succeeded")
+			if !errors.Is(err, alirefund.ErrNothingSent) {
+				t.Errorf("%v; want ErrNothingSent", err)
 			}
 			answered <- shoptest.Reply{}
 		}()
@@ -106,6 +107,9 @@ func TestStoreThatHangsSendsNothing(t *testing.T) {
 		}
 		cancel()
 		<-answered
+		if n := len(s.Alipay.Calls()); n != 0 {
+			t.Errorf("%d calls were made", n)
+		}
 	})
 }
 
