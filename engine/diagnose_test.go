@@ -40,6 +40,7 @@ func TestCauseOfAFailedNoticeIsLoggedOnce(t *testing.T) {
 			{"app_id=" + s.Alipay.AppID() + "&notify_id=1&sign_type=RSA2", time.Second, "cause=missing_sign"},
 		} {
 			time.Sleep(step.wait)
+			synctest.Wait() // for the line about refusals, which a timer writes
 			log.Reset()
 			if got := s.Notice(step.body); got.Status/100 != 4 {
 				t.Errorf("%.40s: status %d", step.want, got.Status)

@@ -20,6 +20,7 @@ func TestForgedNotificationsFillNoLog(t *testing.T) {
 		})
 		lines := func(want ...string) {
 			t.Helper()
+			synctest.Wait() // for the line that a timer writes
 			var found []string
 			for line := range strings.Lines(log.String()) {
 				if strings.Contains(line, "acknowledged") {
