@@ -1,7 +1,6 @@
 package engine_test
 
 import (
-	"bytes"
 	"log/slog"
 	"strings"
 	"testing"
@@ -16,7 +15,7 @@ import (
 // most once a second, and without a word of its body.
 func TestCauseOfAFailedNoticeIsLoggedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var log bytes.Buffer
+		var log shoptest.Log
 		s := shoptest.NewShop(t, func(c *alirefund.Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
 		genuine := s.Alipay.SignedNotice(map[string]string{
 			"app_id": s.Alipay.AppID(), "notify_id": "1", "notify_type": "trade_status_sync", "trade_status": "TRADE_SUCCESS",

@@ -14,7 +14,7 @@ import (
 // Anybody can post forged notifications: they fill no log, and hide no other line.
 func TestForgedNotificationsFillNoLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var log strings.Builder
+		var log shoptest.Log
 		s := shoptest.NewShop(t, func(c *alirefund.Config) {
 			c.Logger, c.OnNotification = slog.New(slog.NewTextHandler(&log, nil)), nil
 		})
