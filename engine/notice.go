@@ -11,8 +11,9 @@ import (
 
 // Receive opens the notification that a request holds: it verifies, checks that it
 // is this application's, and reads, as [notify.Receiver.Receive] does, with its
-// errors, which it counts ([Engine.RefusedNotifications]) and logs, once a minute. It handles
-// nothing yet. The body, as far as it was read, is for the caller to put back.
+// errors. It handles nothing yet. The body, as far as it was read, is for the caller
+// to put back. What it refuses it counts ([Engine.RefusedNotifications]), and logs
+// once a minute.
 func (e *Engine) Receive(r *http.Request) (*notify.Notification, error) {
 	n, err := e.receiver.Receive(r)
 	if err != nil {

@@ -90,6 +90,7 @@ func TestUnreadableDepositBackIsAMessage(t *testing.T) {
 		`{"out_trade_no":"O","dback_status":"S"} x`:                    "no JSON object",
 		`{"out_trade_no":"O","dback_status":"S","dback_status":"F"}`:   "dback_status\" is given twice",
 		`{"out_trade_no":"O","dback_\u0073tatus":1,"dback_status":""}`: "given twice",
+
 		`{"dback_status":"S"}`:                         "no trade",
 		`{"out_trade_no":"O"}`:                         "neither S nor F",
 		`{"out_trade_no":"O","dback_status":"P"}`:      "neither S nor F",
