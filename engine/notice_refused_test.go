@@ -21,12 +21,7 @@ func TestForgedNotificationsFillNoLog(t *testing.T) {
 		lines := func(want ...string) {
 			t.Helper()
 			synctest.Wait() // for the line that a timer writes
-			var found []string
-			for line := range strings.Lines(log.String()) {
-				if strings.Contains(line, "acknowledged") {
-					found = append(found, line)
-				}
-			}
+			found := log.Lines("acknowledged")
 			log.Reset()
 			if len(found) != len(want) {
 				t.Fatalf("%d lines, want %d:\n%s", len(found), len(want), strings.Join(found, ""))

@@ -23,6 +23,16 @@ func (l *Log) String() string {
 	return l.text.String()
 }
 
+// Lines returns the lines that hold a word.
+func (l *Log) Lines(word string) (found []string) {
+	for line := range strings.Lines(l.String()) {
+		if strings.Contains(line, word) {
+			found = append(found, line)
+		}
+	}
+	return found
+}
+
 // Reset forgets what was logged until now.
 func (l *Log) Reset() {
 	l.mu.Lock()
