@@ -20,15 +20,16 @@ func (e *Engine) deliver(ctx context.Context, r store.Refund, claim string) bool
 	if len(due) == 0 {
 		return true
 	}
-	key, all := r.ID, true
-	if _, running := e.delivering.LoadOrStore(key, true); running {
+	all, mine := true, claim != "" && r.DeliveryLease(due[0]).Token == claim
+	leave := e.enter(r.ID, mine)
+	if leave == nil {
 		// While a hook runs, other events wait. Only the call for a person does not:
 		// the hook that runs may hang.
 		if due[len(due)-1] != store.RefundUnresolved {
 			return false
 		}
-		key, all, due = r.ID+" "+string(store.RefundUnresolved), false, due[len(due)-1:]
-		if _, running := e.delivering.LoadOrStore(key, true); running {
+		all, due = false, due[len(due)-1:]
+		if leave = e.enter(r.ID+" "+string(store.RefundUnresolved), mine); leave == nil {
 			return false
 		}
 	}
@@ -37,7 +38,7 @@ func (e *Engine) deliver(ctx context.Context, r store.Refund, claim string) bool
 		for _, event := range due {
 			all = e.deliverOne(ctx, r, event, claim) && all
 		}
-		e.delivering.Delete(key)
+		leave()
 		told <- all
 	}()
 	select {
@@ -45,6 +46,29 @@ func (e *Engine) deliver(ctx context.Context, r store.Refund, claim string) bool
 		return all
 	case <-time.After(time.Duration(len(due)) * (e.config.Times.HookTimeout + storeTime)):
 		return false
+	}
+}
+
+// enter begins the delivering of what key names in this process, unless it goes on
+// already, and returns how to end it. Where the caller has the event's lease it waits
+// for the one before, no longer than a hook may take: that one may have found only
+// that the event is leased, and nobody but the caller can tell it for now.
+func (e *Engine) enter(key string, leased bool) (leave func()) {
+	ended := make(chan struct{})
+	late := time.After(e.config.Times.HookTimeout)
+	for {
+		before, running := e.delivering.LoadOrStore(key, ended)
+		switch {
+		case !running:
+			return func() { e.delivering.Delete(key); close(ended) }
+		case !leased:
+			return nil
+		}
+		select {
+		case <-before.(chan struct{}):
+		case <-late:
+			return nil
+		}
 	}
 }
 

@@ -50,6 +50,32 @@ func TestEventWhoseLeaseRanOutIsToldOnce(t *testing.T) {
 	})
 }
 
+// A repeat that comes between the settlement and its hook finds the event leased, and
+// has nothing to deliver. It keeps nobody from telling it.
+func TestRepeatJustBeforeTheHook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := shoptest.NewShop(t)
+		s.Trade()
+		repeated := make(chan struct{})
+		s.Around(func(_ context.Context, c shoptest.Call, call func() error) error {
+			switch c.Name {
+			case "Settle":
+				err := call()
+				go s.Refund(shoptest.Partly)
+				<-repeated
+				return err
+			case "Deliver":
+				close(repeated)
+				time.Sleep(time.Second) // the first request comes to its hook meanwhile
+			}
+			return call()
+		})
+		s.Expect(s.Refund(shoptest.Partly), 200, "succeeded")
+		synctest.Wait()
+		s.ExpectTold("refund_succeeded")
+	})
+}
+
 // The transactional hook stands in for the plain one: for a success, wherever it
 // is learnt, and again if it fails; the other events keep their own hooks.
 func TestTransactionalHook(t *testing.T) {

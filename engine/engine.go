@@ -37,7 +37,7 @@ type Engine struct {
 	tokens sync.Map
 	// delivering holds the refunds whose hook is running here, by id: a hook that
 	// outlasts its lease is not called beside itself, nor a later event's before
-	// it has returned.
+	// it has returned. Each has a channel that is closed when it ends.
 	delivering sync.Map
 
 	running   atomic.Bool // Run was started

@@ -19,7 +19,8 @@ func (e *Engine) settle(ctx context.Context, r store.Refund, claim string, s sto
 	// Each question and each send makes the next one rarer. The first pause is
 	// never shorter than FirstCheck, for a question before that concludes nothing.
 	s.Again = store.Backoff(r.Asks+max(r.Attempts, 1), e.config.Times.FirstCheck*5/4, rarest)
-	if e.config.OnRefundSucceededTx == nil && claim != "" {
+	// Where a hook of the refund runs here, whose lease may be over, it keeps the event.
+	if _, running := e.delivering.Load(r.ID); e.config.OnRefundSucceededTx == nil && claim != "" && !running {
 		s.Claim = store.Lease{Token: claim, Until: time.Now().Add(e.config.Times.HookTimeout + storeTime)}
 	}
 	var settled store.Refund
