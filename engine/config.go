@@ -32,8 +32,9 @@ type Config struct {
 	// default gateway.V2. gateway.V3 is OpenAPI version 3 at the same host; red
 	// packets, for which it has no paths, go by version 2 all the same.
 	Protocol gateway.Protocol
-	// HTTPClient makes the calls to it. It must not repeat requests by itself.
-	// Default: a client of the module's own.
+	// HTTPClient makes the calls to it. It must not repeat requests by itself, and
+	// should end in gateway.NewTransport, which takes back a request that was given
+	// up. Default: a client of the module's own.
 	HTTPClient *http.Client
 	// CouponProduct is which of Alipay's products a red packet is of where the
 	// request does not say, and so which interface returns it; default

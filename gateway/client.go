@@ -19,7 +19,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"time"
@@ -49,8 +48,8 @@ type Config struct {
 	// (encrypt_type=AES). nil: nothing is encrypted.
 	ContentKey *signer.ContentKey
 	// HTTP makes the requests. Its redirects are never followed, whatever it
-	// says. It must not repeat requests by itself. Default: a transport of the
-	// client's own that keeps connections under load.
+	// says. It must not repeat requests by itself, and should end in [NewTransport],
+	// which takes back a request that was given up. Default: that.
 	HTTP *http.Client
 	// Logger logs Alipay's new certificates, and those that could not be
 	// fetched. Default: nobody.
@@ -103,7 +102,7 @@ func New(c Config) (*Client, error) {
 	if c.Timeout == 0 {
 		c.Timeout = DefaultTimeout
 	}
-	own := http.Client{Transport: newTransport()}
+	own := http.Client{Transport: NewTransport(c.Timeout)}
 	if c.HTTP != nil {
 		own = *c.HTTP
 	}
@@ -117,20 +116,12 @@ func New(c Config) (*Client, error) {
 	}, nil
 }
 
-func newTransport() *http.Transport {
-	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-		TLSHandshakeTimeout:   5 * time.Second,
-		MaxIdleConnsPerHost:   64,
-		IdleConnTimeout:       90 * time.Second,
-		ExpectContinueTimeout: time.Second,
-		ForceAttemptHTTP2:     true,
-	}
-}
-
 // Options are the common parameters that a call may want.
 type Options struct {
 	AppAuthToken string // the merchant's token, when an ISV's application acts for it
 	NotifyURL    string // a call that has one goes by [V2]
+	// Leave is asked once there is a connection, immediately before the request leaves
+	// by it; an error keeps it here, and the call fails with [ErrNotSent]. nil: nobody
+	// is asked.
+	Leave func() error
 }

@@ -40,7 +40,7 @@ func (c *Client) Do(ctx context.Context, method string, biz any, o Options) (Rep
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	answer, trace, err := c.post(ctx, query, form)
+	answer, trace, err := c.post(ctx, query, form, o.Leave)
 	reply.TraceID = trace
 	if err != nil {
 		return reply, fmt.Errorf("gateway: %s: %w", method, err)

@@ -16,10 +16,10 @@ import (
 const maxAnswer = 1 << 20
 
 // post makes one exchange by version 2. Its errors wrap ErrNotSent or ErrNoAnswer.
-func (c *Client) post(ctx context.Context, query, form string) (answer []byte, trace string, err error) {
+func (c *Client) post(ctx context.Context, query, form string, leave func() error) (answer []byte, trace string, err error) {
 	u := *c.url
 	u.RawQuery = query
-	got, err := c.exchange(ctx, &u, http.Header{"Content-Type": {"application/x-www-form-urlencoded;charset=utf-8"}}, form)
+	got, err := c.exchange(ctx, &u, http.Header{"Content-Type": {"application/x-www-form-urlencoded;charset=utf-8"}}, form, leave)
 	if err == nil && got.status != http.StatusOK {
 		return nil, got.trace, fmt.Errorf("%w: HTTP status %d", ErrNoAnswer, got.status)
 	}
@@ -34,9 +34,32 @@ type exchanged struct {
 	trace  string
 }
 
-// exchange posts body to u once. Its errors wrap ErrNotSent or ErrNoAnswer. An
-// answer is no error, whatever its status.
-func (c *Client) exchange(ctx context.Context, u *url.URL, header http.Header, body string) (exchanged, error) {
+// leaving is the body of a request that may be kept back at the last moment. Without
+// its body a request is none: what Alipay carries out stands there, or is signed with
+// what does.
+type leaving struct {
+	io.Reader
+	ask  func() error // or nil
+	kept atomic.Bool
+}
+
+func (l *leaving) Read(p []byte) (int, error) {
+	if l.ask != nil {
+		if err := l.ask(); err != nil {
+			l.kept.Store(true)
+			return 0, err
+		}
+		l.ask = nil
+	}
+	return l.Reader.Read(p)
+}
+
+func (l *leaving) Close() error { return nil }
+
+// exchange posts body to u once, if leave agrees. Its errors wrap ErrNotSent or
+// ErrNoAnswer. An answer is no error, whatever its status.
+func (c *Client) exchange(ctx context.Context, u *url.URL, header http.Header, text string, leave func() error) (exchanged, error) {
+	body := &leaving{Reader: strings.NewReader(text), ask: leave}
 	var connecting, connected atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GetConn: func(string) { connecting.Store(true) },
@@ -49,15 +72,15 @@ func (c *Client) exchange(ctx context.Context, u *url.URL, header http.Header, b
 		URL:           u,
 		Host:          u.Host,
 		Header:        header,
-		Body:          io.NopCloser(strings.NewReader(body)),
-		ContentLength: int64(len(body)),
+		Body:          body,
+		ContentLength: int64(len(text)),
 	}).WithContext(ctx)
 	response, err := c.http.Do(request)
 	if err != nil {
 		// Only a transport that was seen looking for a connection and finding
-		// none proves that nothing was sent.
+		// none, or a body that stayed here, proves that nothing was sent.
 		what := ErrNoAnswer
-		if connecting.Load() && !connected.Load() {
+		if connecting.Load() && !connected.Load() || body.kept.Load() {
 			what = ErrNotSent
 		}
 		return exchanged{}, fmt.Errorf("%w: %w", what, withoutURL(err))

@@ -306,3 +306,41 @@ func TestErrorsTellNoSecrets(t *testing.T) {
 		})
 	}
 }
+
+// A request is kept back at the last moment: there is a connection, and Alipay gets
+// nothing that it could carry out.
+func TestKeptBack(t *testing.T) {
+	errKept := errors.New("its lease is over")
+	for _, protocol := range []gateway.Protocol{gateway.V2, gateway.V3} {
+		for _, version := range []int{1, 2} {
+			t.Run(fmt.Sprintf("%v by HTTP/%d", protocol, version), func(t *testing.T) {
+				var whole atomic.Int32
+				server := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+					if r.ProtoMajor != version {
+						t.Errorf("it is %s", r.Proto)
+					}
+					if text, err := io.ReadAll(r.Body); err == nil || len(text) > 0 {
+						whole.Add(1)
+					}
+				}))
+				server.EnableHTTP2 = version == 2
+				server.Config.ErrorLog = discard
+				server.StartTLS()
+				defer server.Close()
+				asked := 0
+				client := newClient(t, gateway.Config{URL: server.URL, HTTP: server.Client(), Protocol: protocol})
+				answer, err := client.RefundTrade(t.Context(), refund, gateway.Options{Leave: func() error { asked++; return errKept }})
+				if kind(err) != gateway.ErrNotSent || !errors.Is(err, errKept) || asked != 1 {
+					t.Errorf("%v; asked %d times", err, asked)
+				}
+				if got := gateway.JudgeTradeRefund(answer.Reply, err, refundWant); got.Outcome != gateway.NotSent {
+					t.Errorf("outcome %v", got.Outcome)
+				}
+				server.Close() // after its requests
+				if whole.Load() != 0 {
+					t.Error("it was sent")
+				}
+			})
+		}
+	}
+}

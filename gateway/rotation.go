@@ -96,7 +96,7 @@ func (c *Client) download(ctx context.Context, sn string) (err error) {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNotSent, err)
 	}
-	answer, _, err := c.post(ctx, query, form)
+	answer, _, err := c.post(ctx, query, form, nil)
 	if err != nil {
 		return err
 	}

@@ -45,7 +45,7 @@ func (c *Client) doV3(ctx context.Context, reply Reply, path string, content []b
 	defer cancel()
 	u := *c.url
 	u.Path, u.RawPath = strings.TrimRight(strings.TrimSuffix(u.Path, "/gateway.do"), "/")+path, ""
-	got, err := c.exchange(ctx, &u, header, body)
+	got, err := c.exchange(ctx, &u, header, body, o.Leave)
 	reply.TraceID = got.trace
 	if err != nil {
 		return reply, fmt.Errorf("gateway: %s: %w", reply.Method, err)
