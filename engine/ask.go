@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/alirefund/alirefund/gateway"
 	"github.com/alirefund/alirefund/money"
@@ -14,24 +13,24 @@ import (
 // answers. It tells whether the answer was a signed not-found that the identical
 // request may be sent again after. A refund that is being sent at this moment is
 // not asked about.
-func (e *Engine) ask(ctx context.Context, r store.Refund, claim string) (_ store.Refund, mayRepeat bool) {
-	if r.State == store.Succeeded || r.Attempts == 0 || r.Lease.Held(time.Now()) {
+func (e *Engine) ask(ctx context.Context, r store.Refund, c *claim) (_ store.Refund, mayRepeat bool) {
+	if r.State == store.Succeeded || r.Attempts == 0 || r.Lease.Held(r.AsOf) {
 		return r, false
 	}
 	p, known := e.productOf(r)
 	if !known {
-		r, _ = e.refuseUnknown(ctx, r, claim)
+		r, _ = e.refuseUnknown(ctx, r, c)
 		return r, false
 	}
 	token, err := e.token(ctx, r)
 	if err != nil {
-		r, _ = e.settle(ctx, r, claim, e.withoutToken(ctx, r, err))
+		r, _ = e.settle(ctx, r, c, e.withoutToken(ctx, r, err))
 		return r, false
 	}
 	last := r.Attempts
 	for _, q := range p.questions(r) {
 		a := e.put(ctx, p, q, r, last, token)
-		if r, err = e.settle(ctx, r, claim, a.settlement); err != nil {
+		if r, err = e.settle(ctx, r, c, a.settlement); err != nil {
 			return r, false
 		}
 		if a.verdict.Outcome != gateway.Unresolved {
@@ -45,7 +44,7 @@ func (e *Engine) ask(ctx context.Context, r store.Refund, claim string) (_ store
 // put puts one question to Alipay and says what is learnt from the answer. last is
 // the send that it is about.
 func (e *Engine) put(ctx context.Context, p product, q question, r store.Refund, last int, token string) asked {
-	a := asked{refund: r, late: time.Since(r.SentAt) >= e.config.Times.FirstCheck}
+	a := asked{refund: r, late: r.AsOf.Sub(r.SentAt) >= e.config.Times.FirstCheck}
 	var err error
 	a.reply, err = e.gateway.Do(ctx, q.method, q.content, gateway.Options{AppAuthToken: token})
 	a.verdict = q.judge(a.reply, err, want(r))

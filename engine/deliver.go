@@ -11,16 +11,16 @@ import (
 // deliver calls the hooks of all events that are due, and returns whether none is
 // left to deliver. Each event is leased, its hook called, and then marked: a crash
 // in between repeats the hook, and loses nothing. What the caller's settlement leased
-// by its claim is not leased again.
+// by its [claim] is not leased again.
 //
 // The hooks run beside the caller, who waits for as long as they may take. One
 // that takes longer is marked when it returns.
-func (e *Engine) deliver(ctx context.Context, r store.Refund, claim string) bool {
+func (e *Engine) deliver(ctx context.Context, r store.Refund, c *claim) bool {
 	due := r.Due()
 	if len(due) == 0 {
 		return true
 	}
-	all, mine := true, claim != "" && r.DeliveryLease(due[0]).Token == claim
+	all, mine := true, c.has(r, due[0])
 	leave := e.enter(r.ID, mine)
 	if leave == nil {
 		// While a hook runs, other events wait. Only the call for a person does not:
@@ -36,7 +36,7 @@ func (e *Engine) deliver(ctx context.Context, r store.Refund, claim string) bool
 	told := make(chan bool, 1)
 	go func() {
 		for _, event := range due {
-			all = e.deliverOne(ctx, r, event, claim) && all
+			all = e.deliverOne(ctx, r, event, c) && all
 		}
 		leave()
 		told <- all
@@ -73,20 +73,27 @@ func (e *Engine) enter(key string, leased bool) (leave func()) {
 }
 
 // deliverOne delivers one event and tells whether the host has taken it.
-func (e *Engine) deliverOne(ctx context.Context, r store.Refund, event store.Event, claim string) bool {
+func (e *Engine) deliverOne(ctx context.Context, r store.Refund, event store.Event, c *claim) bool {
 	if event == store.RefundSucceeded && e.config.OnRefundSucceededTx != nil {
 		return e.deliverTx(ctx, r)
 	}
-	lease, done, err := r.DeliveryLease(event), false, error(nil)
-	if claim == "" || lease.Token != claim || !e.lasts(lease) {
-		lease.Until = time.Now().Add(e.config.Times.HookTimeout + storeTime)
-		lease.Token, done, err = e.ledger.Deliver(ctx, r.ID, event, e.config.Times.HookTimeout+storeTime)
+	var token string
+	var left time.Duration
+	var done bool
+	var err error
+	if c.has(r, event) {
+		token, left = c.token, c.left(r, event)
+	}
+	if left < e.config.Times.HookTimeout {
+		began := time.Now()
+		token, done, err = e.ledger.Deliver(ctx, r.ID, event, e.config.Times.HookTimeout+storeTime)
+		left = e.config.Times.HookTimeout + storeTime - elapsed(began)
 	}
 	if err != nil {
 		e.log.ErrorContext(ctx, "an event could not be delivered: the store failed", "refund", r.ID, "event", event, "error", err)
 		return false
 	}
-	if done || lease.Token == "" || !e.lasts(lease) {
+	if done || token == "" || left < e.config.Times.HookTimeout {
 		return done // or somebody else is at it, or may be before the hook returns
 	}
 	hookErr := e.guarded(ctx, func(ctx context.Context) error { return e.call(ctx, event, r) })
@@ -95,9 +102,9 @@ func (e *Engine) deliverOne(ctx context.Context, r store.Refund, event store.Eve
 	}
 	err = persist(ctx, func(ctx context.Context) (err error) {
 		if hookErr != nil {
-			_, err = e.ledger.Undelivered(ctx, r.ID, event, lease.Token, shorten(hookErr.Error()))
+			_, err = e.ledger.Undelivered(ctx, r.ID, event, token, shorten(hookErr.Error()))
 		} else {
-			_, err = e.ledger.Delivered(ctx, r.ID, event, lease.Token)
+			_, err = e.ledger.Delivered(ctx, r.ID, event, token)
 		}
 		return err
 	})
@@ -109,12 +116,6 @@ func (e *Engine) deliverOne(ctx context.Context, r store.Refund, event store.Eve
 	}
 	e.log.InfoContext(ctx, "an event is delivered", "refund", r.ID, "event", event)
 	return true
-}
-
-// lasts tells whether a lease, which may have been taken a while ago, is long
-// enough for a hook.
-func (e *Engine) lasts(lease store.Lease) bool {
-	return time.Until(lease.Until) >= e.config.Times.HookTimeout
 }
 
 // deliverTx delivers a success within a transaction of the store's: the host's

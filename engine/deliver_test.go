@@ -134,7 +134,7 @@ func TestEventThatAnotherProcessDelivered(t *testing.T) {
 type quicker struct{ store.Store }
 
 func (q quicker) Settle(ctx context.Context, id string, s store.Settlement) (store.Refund, bool, error) {
-	s.Claim = store.Lease{}
+	s.Claim = ""
 	return q.Store.Settle(ctx, id, s)
 }
 

@@ -22,7 +22,7 @@ func (e *Engine) depositBack(ctx context.Context, n *notify.Notification) error 
 		return err
 	}
 	if r.ID != "" {
-		if r, err = e.settle(ctx, r, "", store.Settlement{Source: store.ByNotice, Note: noteOf(n.ID, d)}); err != nil {
+		if r, err = e.settle(ctx, r, nil, store.Settlement{Source: store.ByNotice, Note: noteOf(n.ID, d)}); err != nil {
 			return err
 		}
 	}

@@ -2,10 +2,8 @@ package engine
 
 import (
 	"context"
-	"crypto/rand"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/alirefund/alirefund/notify"
 	"github.com/alirefund/alirefund/store"
@@ -43,7 +41,7 @@ func (e *Engine) recordExternal(ctx context.Context, r store.Refund) error {
 	if r.Amount == 0 && r.OutRequestNo != "" {
 		r.Amount = e.askAmount(ctx, r)
 	}
-	r.Origin, r.State, r.Source, r.SettledAt = store.FromNotice, store.Succeeded, store.ByNotice, time.Now().UTC()
+	r.Origin, r.State, r.Source = store.FromNotice, store.Succeeded, store.ByNotice
 	recorded, opened, err := e.ledger.Open(ctx, r, store.Limit{})
 	switch {
 	case err != nil:
@@ -53,37 +51,37 @@ func (e *Engine) recordExternal(ctx context.Context, r store.Refund) error {
 	case recorded.State != store.Succeeded:
 		return e.settleNoticed(ctx, recorded, store.Settlement{Source: store.ByNotice, Finding: store.Success, TradeNo: r.TradeNo})
 	}
-	return e.deliverAll(ctx, []store.Refund{recorded}, "")
+	return e.deliverAll(ctx, []store.Refund{recorded}, nil)
 }
 
 func (e *Engine) settleNoticed(ctx context.Context, r store.Refund, s store.Settlement) error {
-	claim := rand.Text()
-	r, err := e.settle(ctx, r, claim, s)
+	c := newClaim()
+	r, err := e.settle(ctx, r, c, s)
 	if err != nil {
 		return err
 	}
-	return e.deliverAll(ctx, []store.Refund{r}, claim)
+	return e.deliverAll(ctx, []store.Refund{r}, c)
 }
 
 // askEach settles refunds by asking about them. A notice that leaves any of them
 // pending comes again.
 func (e *Engine) askEach(ctx context.Context, rows []store.Refund) error {
-	open, claim := false, rand.Text()
+	open := false
 	for i, r := range rows {
-		rows[i], _ = e.ask(ctx, r, claim)
+		rows[i], _ = e.ask(ctx, r, nil) // no c, which the next question might outlast
 		open = open || rows[i].State == store.Pending
 	}
-	if err := e.deliverAll(ctx, rows, claim); err != nil || !open {
+	if err := e.deliverAll(ctx, rows, nil); err != nil || !open {
 		return err
 	}
 	return ErrUnsettled
 }
 
 // deliverAll delivers what is due of each refund, and fails if anything remains.
-func (e *Engine) deliverAll(ctx context.Context, rows []store.Refund, claim string) error {
+func (e *Engine) deliverAll(ctx context.Context, rows []store.Refund, c *claim) error {
 	all := true
 	for _, r := range rows {
-		if !e.conclude(ctx, r, claim, true).complete {
+		if !e.conclude(ctx, r, c, true).complete {
 			all = false
 		}
 	}

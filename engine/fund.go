@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"encoding/json"
-	"time"
 
 	"github.com/alirefund/alirefund/gateway"
 	"github.com/alirefund/alirefund/store"
@@ -59,7 +58,7 @@ func fundAsked(order string) func(*asked) {
 			a.verdict, a.settlement.Finding = gateway.Verdict{}, store.Unknown
 		}
 		switch {
-		case a.verdict.Outcome == gateway.NotFound && a.refund.Stage(time.Now()) == store.StageRefusedPerhaps:
+		case a.verdict.Outcome == gateway.NotFound && a.refund.Stage(a.refund.AsOf) == store.StageRefusedPerhaps:
 			a.settlement.Attention = "a refund of the " + order + " was refused while an earlier send was unanswered; only a person can tell which is true"
 		case a.verdict.Outcome == gateway.Unresolved && guess:
 			a.settlement.Code, a.settlement.SubCode, a.settlement.Message = "", "", "" // about the question, not about the refund

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 
 	"github.com/alirefund/alirefund/store"
@@ -19,11 +18,11 @@ func (e *Engine) Get(ctx context.Context, id string) (Result, error) {
 	}
 	ctx, cancel := e.detach(ctx)
 	defer cancel()
-	claim := rand.Text()
+	c := newClaim()
 	if r.State == store.Pending {
-		r, _ = e.ask(ctx, r, claim)
+		r, _ = e.ask(ctx, r, c)
 	}
-	result := e.conclude(ctx, r, claim, true)
+	result := e.conclude(ctx, r, c, true)
 	if now, err := e.ledger.Get(ctx, id); err == nil {
 		result.Refund = now // with its deliveries
 	}

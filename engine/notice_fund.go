@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"strings"
 
@@ -55,7 +54,7 @@ func (e *Engine) fundNotice(ctx context.Context, n *notify.Notification, w fundW
 	case !w.succeeded || len(rows) > 1:
 		return e.askEach(ctx, rows)
 	case len(rows) == 1 && w.known && rows[0].Amount != 0 && rows[0].Amount != amount:
-		asked, err := e.settle(ctx, rows[0], "", store.Settlement{
+		asked, err := e.settle(ctx, rows[0], nil, store.Settlement{
 			Source: store.ByNotice, Attention: "a notice of this number speaks of " + amount.String(),
 		})
 		if err != nil {
@@ -101,10 +100,10 @@ func (e *Engine) sameOperation(ctx context.Context, n *notify.Notification, w fu
 	if err != nil {
 		return false, err
 	}
-	claim := rand.Text()
+	c := newClaim()
 	for _, r := range rows {
-		if asked, _ := e.ask(ctx, r, claim); asked.State == store.Succeeded {
-			if err := e.deliverAll(ctx, []store.Refund{asked}, claim); err != nil {
+		if asked, _ := e.ask(ctx, r, c); asked.State == store.Succeeded {
+			if err := e.deliverAll(ctx, []store.Refund{asked}, c); err != nil {
 				return false, err
 			}
 			if asked.OperationID == w.OperationID {

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"crypto/rand"
 	"maps"
 	"strings"
 
@@ -78,7 +77,6 @@ func (e *Engine) doubt(ctx context.Context, n *notify.Notification, r store.Refu
 
 // unnumberedNotice: without out_biz_no any of the order's refunds may be meant.
 func (e *Engine) unnumberedNotice(ctx context.Context, n *notify.Notification, rows []store.Refund) error {
-	claim := rand.Text()
 	var pending, settled []store.Refund
 	unclear := false
 	for _, r := range rows {
@@ -90,7 +88,7 @@ func (e *Engine) unnumberedNotice(ctx context.Context, n *notify.Notification, r
 		}
 	}
 	for _, r := range pending {
-		r, notFound := e.ask(ctx, r, claim)
+		r, notFound := e.ask(ctx, r, nil) // no c, which the next question might outlast
 		switch {
 		case r.State == store.Succeeded:
 			settled = append(settled, r)
@@ -98,7 +96,7 @@ func (e *Engine) unnumberedNotice(ctx context.Context, n *notify.Notification, r
 			unclear = true
 		}
 	}
-	if err := e.deliverAll(ctx, settled, claim); err != nil {
+	if err := e.deliverAll(ctx, settled, nil); err != nil {
 		return err
 	}
 	if fee, known := n.RefundFee(); known && explained(settled, fee) {

@@ -2,11 +2,9 @@ package engine
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/alirefund/alirefund/money"
 	"github.com/alirefund/alirefund/store"
@@ -56,13 +54,13 @@ func (e *Engine) refund(ctx context.Context, r store.Refund, token string, keep 
 			"order", recorded.Order(), "out_request_no", recorded.OutRequestNo, "amount", recorded.Amount)
 	}
 	repeated := opened.How != store.Created
-	claim := rand.Text()
-	r, err = e.advance(ctx, recorded, token, claim, opened.How == store.Exists && !recorded.Unsent())
+	c := newClaim()
+	r, err = e.advance(ctx, recorded, token, c, opened.How == store.Exists && !recorded.Unsent())
 	if err != nil {
 		return Result{Refund: r, Repeated: repeated}, err
 	}
-	result := e.conclude(ctx, r, claim, repeated)
-	return result, result.err(r.Lease.Held(time.Now()))
+	result := e.conclude(ctx, r, c, repeated)
+	return result, result.err(r.Lease.Held(r.AsOf))
 }
 
 // record opens a refund, or fails while a client still waits.
@@ -79,7 +77,7 @@ func (e *Engine) confirmAmount(ctx context.Context, r store.Refund, want money.A
 	amount := e.askAmount(ctx, r)
 	if amount != 0 {
 		var err error
-		if r, err = e.settle(ctx, r, "", store.Settlement{Source: store.ByQuery, Amount: amount}); err != nil {
+		if r, err = e.settle(ctx, r, nil, store.Settlement{Source: store.ByQuery, Amount: amount}); err != nil {
 			return r, err
 		}
 	}
@@ -95,23 +93,23 @@ func (e *Engine) confirmAmount(ctx context.Context, r store.Refund, want money.A
 // advance takes a pending refund as far as it goes now. One that may be out
 // already is asked about, and sent again, the same, only if Alipay has answered,
 // signed and late enough, that it knows nothing of it.
-func (e *Engine) advance(ctx context.Context, r store.Refund, token, claim string, out bool) (store.Refund, error) {
+func (e *Engine) advance(ctx context.Context, r store.Refund, token string, c *claim, out bool) (store.Refund, error) {
 	if r.State != store.Pending {
 		return r, nil
 	}
 	if out {
-		asked, mayRepeat := e.ask(ctx, r, claim)
+		asked, mayRepeat := e.ask(ctx, r, c)
 		if asked.State != store.Pending || !mayRepeat {
 			return asked, nil
 		}
 		r = asked
 	}
-	r, err := e.send(ctx, r, token, claim)
+	r, err := e.send(ctx, r, token, c)
 	if r.State == store.Pending && r.HasUnanswered() {
 		err = nil // nothing was sent now, but earlier: it is unresolved
 	}
 	if err == nil && r.State == store.Pending {
-		r, _ = e.ask(ctx, r, claim)
+		r, _ = e.ask(ctx, r, c)
 	}
 	return r, err
 }

@@ -34,7 +34,7 @@ func (e *Engine) Replay(ctx context.Context, f store.Filter, actor string, dryRu
 				if r, err = e.ledger.Get(ctx, r.ID); err != nil {
 					return replayed, storeFailed(err)
 				}
-				e.deliver(ctx, r, "")
+				e.deliver(ctx, r, nil)
 			}
 			if replayed = append(replayed, r); len(replayed) == f.Limit {
 				return replayed, nil

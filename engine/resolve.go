@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"strings"
 
@@ -31,14 +30,14 @@ func (e *Engine) Resolve(ctx context.Context, id string, outcome store.State, ac
 	case r.State != store.Pending:
 		return Result{Refund: r, Repeated: true}, fmt.Errorf("%w: it %s", ErrNotPending, r.State)
 	}
-	claim := rand.Text()
-	r, err = e.settle(ctx, r, claim, store.Settlement{
+	c := newClaim()
+	r, err = e.settle(ctx, r, c, store.Settlement{
 		Source: store.ByPerson, Finding: finding, Actor: actor, Reason: shorten(reason), Message: shorten(reason),
 	})
 	if err != nil {
 		return Result{}, err
 	}
-	result := e.conclude(ctx, r, claim, true)
+	result := e.conclude(ctx, r, c, true)
 	if r.State != outcome || r.Source != store.ByPerson { // Alipay was quicker
 		return result, fmt.Errorf("%w: it %s", ErrNotPending, r.State)
 	}

@@ -19,7 +19,7 @@ type Result struct {
 }
 
 // conclude delivers what is due and puts the result together.
-func (e *Engine) conclude(ctx context.Context, r store.Refund, claim string, repeated bool) Result {
+func (e *Engine) conclude(ctx context.Context, r store.Refund, c *claim, repeated bool) Result {
 	if r.State != store.Pending {
 		e.tokens.Delete(r.ID)
 	} else if !e.running.Load() {
@@ -27,7 +27,7 @@ func (e *Engine) conclude(ctx context.Context, r store.Refund, claim string, rep
 			e.log.ErrorContext(ctx, "a refund is unresolved and Run was never started: nobody will ask about it", "refund", r.ID)
 		})
 	}
-	complete := e.deliver(ctx, r, claim)
+	complete := e.deliver(ctx, r, c)
 	return Result{Refund: r, Delivered: complete && r.State != store.Pending, Repeated: repeated, complete: complete}
 }
 

@@ -39,7 +39,12 @@ func (e *Engine) Run(ctx context.Context) {
 	var pruned time.Time
 	var down outage
 	warned := time.Now() // by New
+	var compared time.Time
 	for ctx.Err() == nil {
+		if time.Since(compared) >= skewEvery {
+			e.warnOfSkew(ctx)
+			compared = time.Now()
+		}
 		if time.Since(warned) >= warnEvery {
 			e.warnOfExpiry(ctx)
 			warned = time.Now()

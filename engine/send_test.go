@@ -207,3 +207,26 @@ func TestNothingIsSentAgainTooSoonOrWithoutAnAnswer(t *testing.T) {
 		}
 	})
 }
+
+// A machine that stood still between the record of a send and the send itself, for so
+// long that another may have made it, does not make it any more.
+func TestSendAfterAStandstill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := shoptest.NewShop(t)
+		s.Trade()
+		s.Around(func(_ context.Context, c shoptest.Call, call func() error) error {
+			err := call()
+			if c.Name == "Sending" {
+				time.Sleep(76 * time.Second) // of a lease of 90 s; a call takes up to 15 s
+			}
+			return err
+		})
+		if r := s.Refund(shoptest.Partly); r.Status != 503 || r.Str("code") != "nothing_sent" {
+			t.Errorf("%d %s", r.Status, r.Text)
+		}
+		s.ExpectMoved("")
+		if n := s.Calls(gateway.MethodTradeRefund); n != 0 {
+			t.Errorf("sent %d times", n)
+		}
+	})
+}

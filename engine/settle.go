@@ -13,15 +13,14 @@ import (
 
 // settle writes down what was learnt. A ledger that fails is tried again for a
 // while; if it stays down, r comes back as it was, with the ledger's error: the
-// send stays unanswered in it, which is the truth. claim is the caller's name for
-// the delivery of what this makes true, so that [Engine.deliver] need not ask.
-func (e *Engine) settle(ctx context.Context, r store.Refund, claim string, s store.Settlement) (store.Refund, error) {
+// send stays unanswered in it, which is the truth.
+func (e *Engine) settle(ctx context.Context, r store.Refund, c *claim, s store.Settlement) (store.Refund, error) {
 	// Each question and each send makes the next one rarer. The first pause is
 	// never shorter than FirstCheck, for a question before that concludes nothing.
 	s.Again = store.Backoff(r.Asks+max(r.Attempts, 1), e.config.Times.FirstCheck*5/4, rarest)
 	// Where a hook of the refund runs here, whose lease may be over, it keeps the event.
-	if _, running := e.delivering.Load(r.ID); e.config.OnRefundSucceededTx == nil && claim != "" && !running {
-		s.Claim = store.Lease{Token: claim, Until: time.Now().Add(e.config.Times.HookTimeout + storeTime)}
+	if _, running := e.delivering.Load(r.ID); e.config.OnRefundSucceededTx == nil && c != nil && !running {
+		s.Claim, s.ClaimFor, c.settled = c.token, e.config.Times.HookTimeout+storeTime, time.Now()
 	}
 	var settled store.Refund
 	var changed bool
@@ -95,12 +94,12 @@ func attention(reply gateway.Reply, err error) string {
 
 // refuseUnknown calls for a person where a refund's product is not known: another
 // version of this module recorded it, and this one must not guess.
-func (e *Engine) refuseUnknown(ctx context.Context, r store.Refund, claim string) (store.Refund, error) {
+func (e *Engine) refuseUnknown(ctx context.Context, r store.Refund, c *claim) (store.Refund, error) {
 	if r.Attention != "" {
 		return r, nil // a person is called for already
 	}
 	what := strings.TrimSpace(string(r.Kind) + " " + r.Method)
-	return e.settle(ctx, r, claim, store.Settlement{
+	return e.settle(ctx, r, c, store.Settlement{
 		Attention: "this version of the module does not know refunds of the kind " + what + ", and neither sends this one nor asks about it: upgrade this process",
 	})
 }

@@ -2,8 +2,6 @@ package engine
 
 import (
 	"context"
-	"crypto/rand"
-	"time"
 
 	"github.com/alirefund/alirefund/store"
 )
@@ -12,39 +10,39 @@ import (
 func (e *Engine) work(ctx context.Context, r store.Refund) {
 	ctx, cancel := e.detach(ctx)
 	defer cancel()
-	claim := rand.Text()
-	now := time.Now()
+	c := newClaim()
+	now := r.AsOf
 	_, known := e.productOf(r)
 	switch {
 	case !known && r.State == store.Pending:
-		r, _ = e.refuseUnknown(ctx, r, claim)
+		r, _ = e.refuseUnknown(ctx, r, c)
 	case r.Orphaned(now):
 		// Recorded, and never sent: whoever asked for it was told nothing, or to
 		// repeat it. To send it now, unasked, could surprise them.
-		r, _ = e.settle(ctx, r, claim, store.Settlement{
+		r, _ = e.settle(ctx, r, c, store.Settlement{
 			Source: store.ByAnswer, Finding: store.NotSent, Message: "recorded, and never sent",
 		})
 	case r.State == store.Pending && r.Attempts > 0 && !now.Before(r.AskAt):
-		r = e.pursue(ctx, r, claim)
+		r = e.pursue(ctx, r, c)
 	}
-	complete := e.conclude(ctx, r, claim, true).complete
-	if r.State != store.Pending && complete || r.Attention != "" || e.overdue(r, now) == "" {
+	complete := e.conclude(ctx, r, c, true).complete
+	if r.State != store.Pending && complete || r.Attention != "" || e.overdue(r) == "" {
 		return
 	}
-	if now, err := e.ledger.Get(ctx, r.ID); err == nil {
-		r = now // with what its hook said
+	if fresh, err := e.ledger.Get(ctx, r.ID); err == nil {
+		r = fresh // with what its hook said
 	}
-	if reason := e.overdue(r, now); reason != "" {
-		// Without a claim, which would take the delivery from a hook that hangs.
-		r, _ = e.settle(ctx, r, "", store.Settlement{Attention: reason})
-		e.conclude(ctx, r, "", true)
+	if reason := e.overdue(r); reason != "" {
+		// Without a c, which would take the delivery from a hook that hangs.
+		r, _ = e.settle(ctx, r, nil, store.Settlement{Attention: reason})
+		e.conclude(ctx, r, nil, true)
 	}
 }
 
 // pursue asks about an unresolved refund, and sends it again if that is proven
 // safe.
-func (e *Engine) pursue(ctx context.Context, r store.Refund, claim string) store.Refund {
-	asked, mayRepeat := e.ask(ctx, r, claim)
+func (e *Engine) pursue(ctx context.Context, r store.Refund, c *claim) store.Refund {
+	asked, mayRepeat := e.ask(ctx, r, c)
 	if asked.State != store.Pending || !mayRepeat {
 		return asked
 	}
@@ -52,20 +50,20 @@ func (e *Engine) pursue(ctx context.Context, r store.Refund, claim string) store
 	if err != nil {
 		return asked // ask has said so
 	}
-	sent, err := e.send(ctx, asked, token, claim)
+	sent, err := e.send(ctx, asked, token, c)
 	if err != nil {
 		e.log.WarnContext(ctx, "an unresolved refund could not be sent again", "refund", r.ID, "error", err)
 		return asked
 	}
 	if sent.State == store.Pending {
-		sent, _ = e.ask(ctx, sent, claim)
+		sent, _ = e.ask(ctx, sent, c)
 	}
 	return sent
 }
 
 // overdue says why a refund wants a person, if it has waited for long: since it
 // was opened, or since its event became due.
-func (e *Engine) overdue(r store.Refund, now time.Time) string {
+func (e *Engine) overdue(r store.Refund) string {
 	since := r.SettledAt
 	if r.State == store.Pending {
 		since = r.CreatedAt
@@ -75,7 +73,7 @@ func (e *Engine) overdue(r store.Refund, now time.Time) string {
 			since = entry.At
 		}
 	}
-	if now.Sub(since) <= e.config.Times.AttentionAfter {
+	if r.AsOf.Sub(since) <= e.config.Times.AttentionAfter {
 		return ""
 	}
 	if r.State == store.Pending {

@@ -123,11 +123,14 @@ func (m *Memory) Open(ctx context.Context, r Refund, limit Limit) (Refund, Opene
 	if found != nil {
 		orderID = found.OrderID
 	}
-	admitted, opened, changed := Admit(found, r, l.reserved(orderID, r.ID), limit, time.Now().UTC())
+	now := time.Now().UTC()
+	admitted, opened, changed := Admit(found, r, l.reserved(orderID, r.ID), limit, now)
 	if changed {
 		l.write(&admitted)
 	}
-	return admitted.Clone(), opened, nil
+	r = admitted.Clone()
+	r.AsOf = now
+	return r, opened, nil
 }
 
 // Sending implements [Ledger].
@@ -208,7 +211,7 @@ func (m *Memory) Due(ctx context.Context, app string, lease time.Duration, n int
 	list := make([]Refund, min(max(n, 0), len(due)))
 	for i := range list {
 		r := due[i].Clone()
-		r.Next = now.Add(lease)
+		r.Next, r.AsOf = now.Add(lease), now
 		l.write(&r)
 		list[i] = r.Clone()
 	}
@@ -229,6 +232,7 @@ func (m *Memory) List(ctx context.Context, f Filter) ([]Refund, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	now := time.Now().UTC()
 	found := m.ledger.matching(f)
 	slices.SortFunc(found, func(a, b *Refund) int {
 		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID))
@@ -240,6 +244,7 @@ func (m *Memory) List(ctx context.Context, f Filter) ([]Refund, error) {
 	list := make([]Refund, min(limit, len(found)))
 	for i := range list {
 		list[i] = found[i].Clone()
+		list[i].AsOf = now
 	}
 	return list, nil
 }

@@ -63,7 +63,8 @@ func (l *ledger) change(ctx context.Context, id string, decide func(r *Refund, n
 		return nil, ErrNotFound
 	}
 	r := found.Clone()
-	if decide(&r, time.Now().UTC()) {
+	r.AsOf = time.Now().UTC()
+	if decide(&r, r.AsOf) {
 		l.write(&r)
 	}
 	return &r, nil

@@ -127,6 +127,10 @@ type Refund struct {
 	AskAt time.Time `json:"ask_at,omitzero"`
 	// Next is when somebody has to work on it again; zero if nothing is left to do.
 	Next time.Time `json:"next_at,omitzero"`
+	// AsOf is when the ledger said so, by its clock, which all other times are of.
+	// They are to be compared with it, and not with the time of a process. No record
+	// keeps it.
+	AsOf time.Time `json:"-"`
 	// Lease is the send that is under way.
 	Lease      Lease      `json:"-"`
 	Deliveries []Delivery `json:"deliveries,omitempty"`

@@ -57,9 +57,11 @@ type Settlement struct {
 
 	// Again is when to ask again, if the refund stays pending; 0 means 10 s.
 	Again time.Duration
-	// Claim, if it has a token, takes the delivery of the event that this makes
-	// true, in the same step: the refund's [Refund.DeliveryLease] tells whether.
-	Claim Lease
+	// Claim, if it is a token, takes the delivery of the event that this makes true
+	// for the length of ClaimFor, in the same step: the refund's
+	// [Refund.DeliveryLease] tells whether.
+	Claim    string
+	ClaimFor time.Duration
 	// Actor and Reason, ByPerson: who decided, and why.
 	Actor, Reason string
 	// Note, if it has a What, stands in the history, once for each NotifyID, and
@@ -80,6 +82,7 @@ type Settlement struct {
 func (r Refund) Apply(s Settlement, now time.Time) (Refund, bool) {
 	r = r.Clone()
 	changed := r.apply(s, now)
+	r.AsOf = now
 	return r, changed
 }
 
@@ -105,8 +108,8 @@ func (r *Refund) apply(s Settlement, now time.Time) (changed bool) {
 		r.Attention = s.Attention
 	}
 	r.Log(Entry{At: now, What: cmp.Or(string(s.Source), "attention"), Detail: s.detail(), Number: s.Attempt, Actor: s.Actor})
-	if due := r.Due(); s.Claim.Token != "" && len(due) > 0 {
-		r.claim(due[0], s.Claim, now)
+	if due := r.Due(); s.Claim != "" && len(due) > 0 {
+		r.claim(due[0], Lease{Token: s.Claim, Until: now.Add(s.ClaimFor)}, now)
 	}
 	if r.AskAt = (time.Time{}); r.State == Pending {
 		r.AskAt = now.Add(cmp.Or(s.Again, firstAgain))

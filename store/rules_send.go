@@ -70,6 +70,9 @@ func Admit(found *Refund, asked Refund, reserved money.Amount, limit Limit, now 
 		}
 		asked = asked.Clone()
 		asked.CreatedAt, asked.UpdatedAt = now, now
+		if asked.State != Pending {
+			asked.SettledAt = now
+		}
 		asked.Log(Entry{At: now, What: "created", Actor: asked.Actor, Detail: string(asked.Origin)})
 		asked.plan(now)
 		return asked, Opened{How: Created}, true

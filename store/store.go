@@ -50,6 +50,10 @@ type Claims interface {
 // refund is decided by [Refund.Apply] and its like in this package, not by the
 // back-end, which only has to make read, decide and write one step.
 //
+// All times in it are of one clock, the ledger's own: when something was recorded,
+// and when a lease ends. Processes whose clocks differ agree on them, and compare
+// them with [Refund.AsOf] only. What is asked for is a length of time.
+//
 // The Refund values that go in and come out share no memory with the ledger.
 type Ledger interface {
 	// Open records r before anything is sent for it. r carries its identity
@@ -154,11 +158,18 @@ type Transactor interface {
 	DeliverTx(ctx context.Context, id string, event Event, hook func(context.Context, *sql.Tx, Refund) error) (done bool, err error)
 }
 
+// Clock is a [Store] whose times are not those of the process: a database's, or
+// another machine's.
+type Clock interface {
+	// Now returns the time that the ledger goes by.
+	Now(ctx context.Context) (time.Time, error)
+}
+
 // Pruner is a [Store] that keeps refunds until it is told to forget them.
 type Pruner interface {
 	// Prune forgets a piece of what nothing remains to be done for, and tells
 	// how many records it changed: the raw nodes of Alipay's (they name buyers)
 	// of refunds settled before nodes, and whole refunds settled before refunds;
-	// a zero time keeps all. 0 means that nothing is left to forget.
+	// a zero time keeps all. The two times may be of the caller's clock. 0 means that nothing is left to forget.
 	Prune(ctx context.Context, app string, nodes, refunds time.Time) (int, error)
 }

@@ -55,7 +55,7 @@ func (d database) lifeOf(b *testing.B, s *sqlstore.Store, number string) store.R
 	}
 	r, _, err = s.Settle(ctx, r.ID, store.Settlement{
 		Source: store.ByAnswer, Attempt: attempt.Number, Token: attempt.Token, Finding: store.Success, Code: "10000",
-		TradeNo: "2013112011001004330000121536", Amount: money.Amount(100), Claim: store.Lease{Token: "mine", Until: time.Now().Add(time.Minute)},
+		TradeNo: "2013112011001004330000121536", Amount: money.Amount(100), Claim: "mine", ClaimFor: time.Minute,
 		Answer: store.JSON(`{"code":"10000","msg":"Success","trade_no":"2013112011001004330000121536","out_trade_no":"6823789339978248","buyer_logon_id":"159****5620","refund_fee":"1.00","fund_change":"Y","refund_detail_item_list":[{"fund_channel":"ALIPAYACCOUNT","amount":"1.00","real_amount":"1.00","fund_type":"DEBIT_CARD"}],"store_name":"Wangfujing","buyer_user_id":"2088101117955611","send_back_fee":"1.00"}`),
 	})
 	if err != nil {

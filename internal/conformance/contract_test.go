@@ -21,17 +21,23 @@ func TestContract(t *testing.T) {
 	}
 }
 
-// Two processes that take turns see each other's work in every step.
+// Two processes that take turns see each other's work in every step, and go by the
+// database's clock, however their own are set.
 func TestContractByTurns(t *testing.T) {
 	for _, e := range engines {
 		t.Run(e.name, func(t *testing.T) {
 			t.Parallel()
 			storetest.Run(t, func(t *testing.T) store.Store {
 				d := e.open(t).migrate(t)
-				return &turns{stores: [2]*sqlstore.Store{d.store(t, d.DB), d.store(t, d.connect(t))}}
+				return &turns{stores: [2]*sqlstore.Store{d.store(t, d.DB, ahead(10*time.Minute)), d.store(t, d.connect(t), ahead(-10*time.Minute))}}
 			})
 		})
 	}
+}
+
+// ahead is the clock of a process that is set wrong.
+func ahead(d time.Duration) sqlstore.Option {
+	return sqlstore.ProcessClock(func() time.Time { return time.Now().Add(d) })
 }
 
 // However the host has set its database up.

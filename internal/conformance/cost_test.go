@@ -37,7 +37,6 @@ func TestWriteTransactions(t *testing.T) {
 		db, spy := d.migrate(t).host(t).spied(t)
 		s := d.store(t, db)
 		claims := store.Remember(s)
-		lease := store.Lease{Token: "mine", Until: time.Now().Add(time.Minute)}
 		wrote := func(what string, want int) {
 			t.Helper()
 			if writes, _ := spy.take(); writes != want {
@@ -45,24 +44,24 @@ func TestWriteTransactions(t *testing.T) {
 			}
 		}
 		must := func(ok bool, err error) { t.Helper(); needs(t, ok, err) }
-		send := func(r store.Refund, claim store.Lease) {
+		send := func(r store.Refund, claim string) {
 			t.Helper()
 			attempt, err := s.Sending(t.Context(), r.ID, store.Permission{Lease: time.Minute, Spacing: time.Nanosecond})
 			must(attempt.Token != "", err)
 			_, changed, err := s.Settle(t.Context(), r.ID, store.Settlement{
-				Source: store.ByAnswer, Attempt: 1, Token: attempt.Token, Finding: store.Success, Claim: claim,
+				Source: store.ByAnswer, Attempt: 1, Token: attempt.Token, Finding: store.Success, Claim: claim, ClaimFor: time.Minute,
 			})
 			must(changed, err)
 		}
 		spy.take()
 
 		r := open(t, s, "hook")
-		send(r, lease)
+		send(r, "mine")
 		must(s.Delivered(t.Context(), r.ID, success, "mine"))
 		wrote("a refund and its hook", 4)
 
 		r = open(t, s, "transactional hook")
-		send(r, store.Lease{})
+		send(r, "")
 		must(s.DeliverTx(t.Context(), r.ID, success, d.hosts))
 		wrote("a refund and its transactional hook", 4)
 		d.wantTold(t, s, r.ID, true)
@@ -71,7 +70,7 @@ func TestWriteTransactions(t *testing.T) {
 		wrote("a record", 1)
 		token, _, err := claims.Claim(t.Context(), "notice", time.Minute)
 		must(token != "", err)
-		_, changed, err := s.Settle(t.Context(), r.ID, store.Settlement{Source: store.ByNotice, Finding: store.Success, Claim: lease})
+		_, changed, err := s.Settle(t.Context(), r.ID, store.Settlement{Source: store.ByNotice, Finding: store.Success, Claim: "mine", ClaimFor: time.Minute})
 		must(changed, err)
 		must(s.Delivered(t.Context(), r.ID, success, "mine"))
 		must(claims.Complete(t.Context(), "notice", token, time.Hour))

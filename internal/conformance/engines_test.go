@@ -128,9 +128,9 @@ func (d database) migrate(t testing.TB) database {
 }
 
 // store returns a store on db, which is d's or another pool to it.
-func (d database) store(t testing.TB, db *sql.DB) *sqlstore.Store {
+func (d database) store(t testing.TB, db *sql.DB, options ...sqlstore.Option) *sqlstore.Store {
 	t.Helper()
-	s, err := sqlstore.New(db, d.dialect, sqlstore.Prefix(d.prefix))
+	s, err := sqlstore.New(db, d.dialect, append(options, sqlstore.Prefix(d.prefix))...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -96,7 +96,7 @@ func TestForgottenAndRecordedAnew(t *testing.T) {
 			r.Actor = actor
 			_, opened, err1 := s.Open(t.Context(), r, store.Limit{})
 			r, _, err2 := s.Settle(t.Context(), r.ID, store.Settlement{
-				Source: store.ByNotice, Finding: store.Success, Claim: store.Lease{Token: "mine", Until: time.Now().Add(time.Minute)},
+				Source: store.ByNotice, Finding: store.Success, Claim: "mine", ClaimFor: time.Minute,
 			})
 			held, err3 := s.Delivered(t.Context(), r.ID, success, "mine")
 			if err := errors.Join(err1, err2, err3); err != nil || !held || opened.How != store.Created {

@@ -26,7 +26,11 @@ func (s *Store) Claim(ctx context.Context, key string, lease time.Duration) (tok
 	id := claimID(key)
 	err = s.retry(ctx, "claim", func() error {
 		token, done = "", false
-		mine, start := rand.Text(), now()
+		mine := rand.Text()
+		start, err := s.clock.now(ctx)
+		if err != nil {
+			return err
+		}
 		added, err := s.exec(ctx, s.db, "{insert} INTO {claims} (id, token, done, until_at) VALUES (?, ?, 0, ?) {or nothing}", id, mine, after(start, lease))
 		if err != nil || added == 1 {
 			token = mine
@@ -55,7 +59,11 @@ func (s *Store) Claim(ctx context.Context, key string, lease time.Duration) (tok
 
 // Complete implements [store.Claims].
 func (s *Store) Complete(ctx context.Context, key, token string, keep time.Duration) (held bool, err error) {
-	return s.end(ctx, "complete", "UPDATE {claims} SET done = 1, until_at = ? WHERE id = ? AND token = ? AND done = 0", after(now(), keep), claimID(key), token)
+	now, err := s.Now(ctx)
+	if err != nil {
+		return false, err
+	}
+	return s.end(ctx, "complete", "UPDATE {claims} SET done = 1, until_at = ? WHERE id = ? AND token = ? AND done = 0", after(now, keep), claimID(key), token)
 }
 
 // Release implements [store.Claims].

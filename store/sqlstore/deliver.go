@@ -28,7 +28,12 @@ func (s *Store) DeliverTx(ctx context.Context, id string, event store.Event, hoo
 	var failed error     // of hook, or of the commit
 	var marked time.Time // by a transaction whose hook failed
 	err = s.step(ctx, "deliver", id, func(was row) (wrote bool, err error) {
-		r, now := was.Clone(), now()
+		now, err := s.clock.now(ctx)
+		if err != nil {
+			return false, err
+		}
+		r := was.Clone()
+		r.AsOf = now
 		token, delivered := r.BeginDelivery(event, 0, now)
 		if token == "" {
 			done = delivered

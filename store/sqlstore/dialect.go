@@ -29,6 +29,7 @@ type dialect struct {
 	// that is looked at if it does.
 	insert, orNothing string
 
+	clock      string // asks for the time, in microseconds since 1970
 	skipLocked string // ends a SELECT that locks rows, but for those that others hold
 	small      string // ends a table of short rows
 	partial    bool   // indexes may leave rows out
@@ -49,6 +50,7 @@ var dialects = map[Dialect]dialect{
 	SQLite: {
 		text: "TEXT", doc: "TEXT", partial: true, quote: `"`, small: " WITHOUT ROWID",
 		ensure: "ON CONFLICT (id) DO NOTHING", insert: "INSERT", orNothing: "ON CONFLICT (id) DO NOTHING",
+		clock: "SELECT CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)",
 		begin: "BEGIN IMMEDIATE", lock: "SELECT 1", commit: "COMMIT", rollback: "ROLLBACK",
 		again:   []string{"database is locked", "database table is locked", "SQLITE_BUSY", "SQLITE_LOCKED"},
 		taken:   []string{"UNIQUE constraint failed"},
@@ -57,6 +59,7 @@ var dialects = map[Dialect]dialect{
 	PostgreSQL: {
 		text: `TEXT COLLATE "C"`, doc: "TEXT", partial: true, quote: `"`, numbered: true,
 		ensure: "ON CONFLICT (id) DO NOTHING", insert: "INSERT", orNothing: "ON CONFLICT (id) DO NOTHING", skipLocked: " FOR UPDATE SKIP LOCKED",
+		clock: "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)",
 		begin: "BEGIN ISOLATION LEVEL READ COMMITTED", commit: "COMMIT", rollback: "ROLLBACK",
 		lock: "SELECT 1 WHERE pg_advisory_xact_lock({lock})::text = ''",
 		// Serialization failure, deadlock, lock not available.
@@ -67,6 +70,8 @@ var dialects = map[Dialect]dialect{
 	MySQL: {
 		text: "VARBINARY(256)", doc: "MEDIUMBLOB", quote: "`", autocommit: "SELECT @@autocommit",
 		ensure: "ON DUPLICATE KEY UPDATE reserved = reserved", insert: "INSERT IGNORE", skipLocked: " FOR UPDATE SKIP LOCKED",
+		// In UTC: a local time comes twice when clocks are set back.
+		clock: "SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIMESTAMP(6))",
 		// The creation of a table is no transaction here.
 		begin: "DO 0", commit: "DO RELEASE_LOCK('alirefund {lock}')", rollback: "DO RELEASE_LOCK('alirefund {lock}')",
 		lock: "SELECT GET_LOCK('alirefund {lock}', 1)",

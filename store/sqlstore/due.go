@@ -18,7 +18,10 @@ func (s *Store) Due(ctx context.Context, app string, lease time.Duration, n int)
 	var unread error
 	err = s.retry(ctx, "due", func() error {
 		due, unread = nil, nil
-		now := now()
+		now, err := s.clock.now(ctx)
+		if err != nil {
+			return err
+		}
 		rows, err := s.allRows(ctx, selectRows+"app = ? AND next_at <= ? ORDER BY next_at, id LIMIT ?", app, now.UnixMicro(), n)
 		if err != nil || len(rows) == 0 {
 			return err
@@ -32,7 +35,7 @@ func (s *Store) Due(ctx context.Context, app string, lease time.Duration, n int)
 				if !free[r.ID] {
 					continue
 				}
-				r.Next = now.Add(lease).Truncate(time.Microsecond)
+				r.Next, r.AsOf = now.Add(lease).Truncate(time.Microsecond), now
 				taken, err := s.exec(ctx, tx, "UPDATE {refunds} SET next_at = ?, version = version + 1 WHERE id = ? AND version = ?", r.Next.UnixMicro(), r.ID, r.version)
 				switch {
 				case err != nil:
@@ -80,9 +83,14 @@ func (s *Store) List(ctx context.Context, f store.Filter) (list []store.Refund, 
 	}
 	err = s.retry(ctx, "list", func() error {
 		rows, err := s.rows(ctx, query, args...)
+		if err != nil {
+			return err
+		}
+		now, err := s.clock.now(ctx)
 		list = make([]store.Refund, len(rows))
 		for n, r := range rows {
 			list[n] = r.Refund
+			list[n].AsOf = now
 			if len(rows) < remembered {
 				s.memory.keep(row{Refund: r.Clone(), version: r.version})
 			}

@@ -24,9 +24,14 @@ func (s *Store) Open(ctx context.Context, asked store.Refund, limit store.Limit)
 		case !errors.Is(err, store.ErrNotFound):
 			return err
 		}
+		now, err := s.clock.now(ctx)
+		if err != nil {
+			return err
+		}
 		// Whether the total allows it the database decides, in write.
 		var changed bool
-		r, opened, changed = store.Admit(found, asked, 0, store.Limit{}, now())
+		r, opened, changed = store.Admit(found, asked, 0, store.Limit{}, now)
+		r.AsOf = now
 		if !changed {
 			return nil
 		}
@@ -44,7 +49,11 @@ func (s *Store) Open(ctx context.Context, asked store.Refund, limit store.Limit)
 // Sending implements [store.Ledger].
 func (s *Store) Sending(ctx context.Context, id string, p store.Permission) (attempt store.Attempt, err error) {
 	err = s.step(ctx, "send", id, func(was row) (wrote bool, err error) {
-		r, at := was.Clone(), now()
+		at, err := s.clock.now(ctx)
+		if err != nil {
+			return false, err
+		}
+		r := was.Clone()
 		attempt = r.BeginSend(p, time.Time{}, at) // the spacing is the order's to say
 		if attempt.Token == "" {
 			return false, nil
@@ -63,7 +72,7 @@ func (s *Store) Sending(ctx context.Context, id string, p store.Permission) (att
 				return false, err
 			}
 			again := was.Clone()
-			if attempt = again.BeginSend(p, time.UnixMicro(sent), now()); attempt.Token == "" {
+			if attempt = again.BeginSend(p, time.UnixMicro(sent), at); attempt.Token == "" {
 				return false, nil
 			}
 		}
@@ -128,10 +137,21 @@ func (s *Store) Get(ctx context.Context, id string) (store.Refund, error) {
 	}
 	var r row
 	err := s.retry(ctx, "get", func() (err error) {
-		r, err = s.read(ctx, id)
+		if r, err = s.read(ctx, id); err == nil {
+			r.AsOf, err = s.clock.now(ctx)
+		}
 		return err
 	})
 	return r.Refund, err
+}
+
+// Now implements [store.Clock].
+func (s *Store) Now(ctx context.Context) (now time.Time, err error) {
+	err = s.retry(ctx, "now", func() error {
+		now, err = s.clock.now(ctx)
+		return err
+	})
+	return now, err
 }
 
 // plain tells whether a text can be in a column. PostgreSQL fails if it is asked
@@ -161,7 +181,13 @@ func (s *Store) step(ctx context.Context, what, id string, take func(was row) (w
 // whether to store it.
 func (s *Store) change(ctx context.Context, what, id string, decide func(r *store.Refund, now time.Time) bool) (r store.Refund, err error) {
 	err = s.step(ctx, what, id, func(was row) (wrote bool, err error) {
-		if r = was.Clone(); !decide(&r, now()) {
+		now, err := s.clock.now(ctx)
+		if err != nil {
+			return false, err
+		}
+		r = was.Clone()
+		r.AsOf = now
+		if !decide(&r, now) {
 			return false, nil
 		}
 		err = s.write(ctx, was, r, store.Limit{})

@@ -22,7 +22,11 @@ const (
 func (s *Store) Prune(ctx context.Context, app string, nodes, refunds time.Time) (pruned int, err error) {
 	for _, forget := range []func() (int, error){
 		func() (int, error) {
-			return s.forget(ctx, "{claims}", "until_at < ?", now().Add(-linger).UnixMicro())
+			now, err := s.clock.now(ctx)
+			if err != nil {
+				return 0, err
+			}
+			return s.forget(ctx, "{claims}", "until_at < ?", now.Add(-linger).UnixMicro())
 		},
 		func() (int, error) {
 			if refunds.IsZero() {

@@ -88,7 +88,7 @@ func (s *Store) insert(ctx context.Context, on querier, r store.Refund) (version
 	if err != nil {
 		return 0, err
 	}
-	version = now().UnixMicro()
+	version = r.UpdatedAt.UnixMicro()
 	names, marks, args := "id, version, doc", "?, ?, ?", []any{r.ID, version, doc}
 	for _, c := range columns(r) {
 		names += ", " + c.name

@@ -24,8 +24,8 @@
 // MySQL: 8.0 or later, or MariaDB: 10.6 or later. The character set of the
 // connection does not matter.
 //
-// The clocks of the processes that share a database should agree to within a
-// second: leases are times.
+// The clocks of the processes that share a database need not agree: all times of
+// the ledger are the database's, which each process asks for every 15 s.
 package sqlstore
 
 import (
@@ -38,8 +38,8 @@ import (
 	"github.com/alirefund/alirefund/store"
 )
 
-// Store is a [store.Store], a [store.Transactor] and a [store.Pruner] on a
-// database. It is safe for concurrent use, by any number of processes.
+// Store is a [store.Store], a [store.Transactor], a [store.Pruner] and a
+// [store.Clock] on a database. It is safe for concurrent use, by any number of processes.
 //
 // Its methods retry deadlocks, serialization failures, a busy SQLite and
 // another's write in between until the context ends; other errors of the
@@ -49,6 +49,7 @@ import (
 type Store struct {
 	db *sql.DB
 	tables
+	clock  clock
 	memory memory
 	texts  sync.Map // SQL as it is written here → as this database takes it
 }
@@ -57,6 +58,7 @@ var _ interface {
 	store.Store
 	store.Transactor
 	store.Pruner
+	store.Clock
 } = (*Store)(nil)
 
 // New returns the store in db's tables, which [Migrate] made with the same
@@ -81,7 +83,14 @@ func New(db *sql.DB, dialect Dialect, options ...Option) (*Store, error) {
 	if err := t.commits(ctx, db); err != nil {
 		return nil, err
 	}
-	return &Store{db: db, tables: t}, nil
+	s := &Store{db: db, tables: t}
+	s.clock.process, s.clock.ask = moments(t.process), func(ctx context.Context) (micros int64, err error) {
+		return micros, db.QueryRowContext(ctx, t.dialect.clock).Scan(&micros)
+	}
+	return s, s.retry(ctx, "now", func() error {
+		_, err := s.clock.now(ctx)
+		return err
+	})
 }
 
 // commits refuses a MySQL whose connections do not commit each statement by

@@ -14,7 +14,7 @@ import (
 	"github.com/alirefund/alirefund/store"
 )
 
-// Option changes where the tables are.
+// Option changes where the tables are, or whose clock is read.
 type Option func(*tables)
 
 // Prefix begins the tables' names; [DefaultPrefix] unless told otherwise. It is
@@ -29,15 +29,20 @@ const DefaultPrefix = "alirefund_"
 // none.
 func Schema(schema string) Option { return func(t *tables) { t.schema = schema } }
 
+// ProcessClock stands in for [time.Now], for tests. The store takes of it only how
+// much time has passed; what time it is, the database says.
+func ProcessClock(now func() time.Time) Option { return func(t *tables) { t.process = now } }
+
 // tables is where they are, and how that is said.
 type tables struct {
 	prefix, schema string
 	dialect        dialect
 	names          *strings.Replacer
+	process        func() time.Time
 }
 
 func newTables(db *sql.DB, d Dialect, options []Option) (tables, error) {
-	t := tables{prefix: DefaultPrefix}
+	t := tables{prefix: DefaultPrefix, process: time.Now}
 	for _, option := range options {
 		option(&t)
 	}
@@ -128,8 +133,5 @@ func (t *tables) retry(ctx context.Context, what string, try func() error) error
 		}
 	}
 }
-
-// now is the time in UTC, as exactly as the database keeps it.
-func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 
 var plainName = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,31}$`)

@@ -145,12 +145,11 @@ var deliverTests = []test{
 	}},
 	{"what settles it may take the delivery", func(t *testing.T, s store.Store) {
 		r := mustOpen(t, s, trade("order", "number"), unlimited, store.Created)
-		mine := store.Lease{Token: "mine", Until: time.Now().Add(long)}
-		got, _ := mustSettle(t, s, r.ID, store.Settlement{Source: store.ByQuery, Claim: mine})
+		got, _ := mustSettle(t, s, r.ID, store.Settlement{Source: store.ByQuery, Claim: "mine", ClaimFor: long})
 		if got.DeliveryLease(success).Token != "" || len(got.Deliveries) != 0 {
 			t.Errorf("nothing is to be told, and %+v", got.Deliveries)
 		}
-		got, _ = mustSettle(t, s, r.ID, store.Settlement{Source: store.ByQuery, Finding: store.Success, Claim: mine})
+		got, _ = mustSettle(t, s, r.ID, store.Settlement{Source: store.ByQuery, Finding: store.Success, Claim: "mine", ClaimFor: long})
 		if got.DeliveryLease(success).Token != "mine" {
 			t.Errorf("the delivery is %+v", got.Deliveries)
 		}
@@ -158,7 +157,7 @@ var deliverTests = []test{
 		due(t, s, long, 9)
 		// Another learns the same, and gets nothing.
 		got, _ = mustSettle(t, s, r.ID, store.Settlement{
-			Source: store.ByNotice, Finding: store.Success, Claim: store.Lease{Token: "other", Until: time.Now().Add(long)},
+			Source: store.ByNotice, Finding: store.Success, Claim: "other", ClaimFor: long,
 		})
 		if got.DeliveryLease(success).Token != "mine" {
 			t.Errorf("the delivery is %+v", got.Deliveries)
@@ -170,7 +169,7 @@ var deliverTests = []test{
 	{"a delivery taken so runs out", func(t *testing.T, s store.Store) {
 		r := mustOpen(t, s, trade("order", "number"), unlimited, store.Created)
 		mustSettle(t, s, r.ID, store.Settlement{
-			Source: store.ByQuery, Finding: store.Success, Claim: store.Lease{Token: "slow", Until: time.Now().Add(short)},
+			Source: store.ByQuery, Finding: store.Success, Claim: "slow", ClaimFor: short,
 		})
 		due(t, s, long, 9)
 		outlast()

@@ -41,6 +41,38 @@ var openTests = []test{
 		}
 		same(t, "Settle", mustGet(t, s, created.ID), settled)
 	}},
+	{"what it returns says as of when", func(t *testing.T, s store.Store) {
+		created := mustOpen(t, s, trade("order", "number"), unlimited, store.Created)
+		fresh := func(what string, got store.Refund) {
+			t.Helper()
+			if age := got.AsOf.Sub(created.CreatedAt); got.AsOf.IsZero() || age < short-time.Second/50 || age > 10*time.Second {
+				t.Errorf("%s: as of %v, %v after it was recorded; it was called %v after that", what, got.AsOf, age, short+short/2)
+			}
+		}
+		outlast()
+		fresh("Open", mustOpen(t, s, trade("order", "number"), unlimited, store.Exists))
+		fresh("Get", mustGet(t, s, created.ID))
+		settled, _ := mustSettle(t, s, created.ID, store.Settlement{Source: store.ByQuery, Finding: store.Success})
+		fresh("Settle", settled)
+		fresh("what was settled", store.Refund{AsOf: settled.SettledAt})
+		listed, err := s.List(t.Context(), store.Filter{App: "app"})
+		if err != nil || len(listed) != 1 {
+			t.Fatalf("List = %v, %v", listed, err)
+		}
+		fresh("List", listed[0])
+		taken, err := s.Due(t.Context(), "app", long, 9)
+		if err != nil || len(taken) != 1 {
+			t.Fatalf("Due = %v, %v", taken, err)
+		}
+		fresh("Due", taken[0])
+	}},
+	{"what is settled when it is recorded was settled then", func(t *testing.T, s store.Store) {
+		r := trade("order", "number")
+		r.State, r.Source, r.SettledAt = store.Succeeded, store.ByNotice, time.Unix(1e9, 0)
+		if got := mustOpen(t, s, r, unlimited, store.Created); !got.SettledAt.Equal(got.CreatedAt) {
+			t.Errorf("settled at %v, recorded at %v", got.SettledAt, got.CreatedAt)
+		}
+	}},
 	{"the same refund is left as it is", func(t *testing.T, s store.Store) {
 		first := trade("order", "number")
 		first.Actor, first.Request = "first", store.JSON(`{"a":1}`)
@@ -210,6 +242,7 @@ func timeless(r *store.Refund) (times []time.Time) {
 		times = append(times, *at)
 		*at = time.Time{}
 	}
+	r.AsOf = time.Time{} // of the call, not of the refund
 	for _, at := range []*time.Time{&r.CreatedAt, &r.UpdatedAt, &r.SentAt, &r.SettledAt, &r.Next, &r.Lease.Until} {
 		take(at)
 	}

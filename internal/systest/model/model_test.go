@@ -134,6 +134,12 @@ func recorded(w *world) bool { _, ok := w.refund(0); return ok }
 // bubbleBegan is when every synctest bubble begins.
 var bubbleBegan = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
+// ledgerBegan is what the ledger's clock says then. The processes' clocks are ahead
+// of it: leases look as if they were over, and sends as if they were long ago.
+var ledgerBegan = bubbleBegan.Add(-5 * time.Minute)
+
+func ledgerTime() time.Time { return time.Now().UTC().Add(ledgerBegan.Sub(bubbleBegan)) }
+
 // Every verdict of the outcome table is among what can happen in the model.
 func TestModelKnowsEveryVerdict(t *testing.T) {
 	for _, c := range []struct {

@@ -179,7 +179,7 @@ func (w *world) within() bool {
 
 // key is all of a state that makes a difference to what follows.
 func (w *world) key() string {
-	now := bubbleBegan.Add(w.now)
+	now := ledgerBegan.Add(w.now)
 	var b strings.Builder
 	for number := range numbers {
 		f := w.facts[number]
@@ -238,7 +238,7 @@ func (l *lab) look(ctx context.Context, number int) {
 
 // run lets Run work once on one number, when that is due.
 func (l *lab) run(ctx context.Context, number int) {
-	time.Sleep(time.Until(l.recorded(number).Next))
+	time.Sleep(l.recorded(number).Next.Sub(ledgerTime()))
 	l.mu.Lock()
 	l.working, l.handed = number, -1
 	l.mu.Unlock()
@@ -505,7 +505,7 @@ func (l *lab) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	if e.late {
 		r, _ := l.w.refund(number)
-		truth.flying = r.SentAt.Sub(bubbleBegan) + executedWithin
+		truth.flying = r.SentAt.Sub(ledgerBegan) + executedWithin
 	}
 	if e.node == "" {
 		if e.facts.Transport == gateway.NothingSent {
@@ -604,12 +604,14 @@ func (l modelStore) change(ctx context.Context, name, id string, decide func(r *
 	before := r
 	r = r.Clone()
 	if decide != nil {
-		decide(&r, time.Now().UTC())
+		decide(&r, ledgerTime())
 		l.w.refunds[id] = r
 	}
 	l.never(before.State == store.Succeeded && before.Source != store.ByPerson && r.State != store.Succeeded, "a success was undone")
 	l.never(before.Amount != r.Amount || before.Request != r.Request, "an amount changed")
-	return r.Clone(), nil
+	r = r.Clone()
+	r.AsOf = ledgerTime()
+	return r, nil
 }
 
 func (l modelStore) Open(_ context.Context, asked store.Refund, limit store.Limit) (store.Refund, store.Opened, error) {
@@ -627,13 +629,14 @@ func (l modelStore) Open(_ context.Context, asked store.Refund, limit store.Limi
 			reserved += r.Amount
 		}
 	}
-	r, opened, changed := store.Admit(found, asked, reserved, limit, time.Now().UTC())
+	r, opened, changed := store.Admit(found, asked, reserved, limit, ledgerTime())
 	if changed {
 		l.w.refunds[r.ID] = r.Clone()
 	}
 	if opened.How == store.Reopened { // whoever waited asks anew, and is answered now
 		l.w.facts[slices.Index(numbers[:], r.OutRequestNo)].promised = false
 	}
+	r.AsOf = ledgerTime()
 	return r, opened, nil
 }
 
@@ -688,7 +691,9 @@ func (l modelStore) List(_ context.Context, f store.Filter) ([]store.Refund, err
 	var list []store.Refund
 	for _, id := range slices.Sorted(maps.Keys(l.w.refunds)) {
 		if r := l.w.refunds[id]; f.Matches(r) {
-			list = append(list, r.Clone())
+			r = r.Clone()
+			r.AsOf = ledgerTime()
+			list = append(list, r)
 		}
 	}
 	return list, nil
@@ -698,8 +703,8 @@ func (l modelStore) List(_ context.Context, f store.Filter) ([]store.Refund, err
 func (l modelStore) Due(_ context.Context, _ string, lease time.Duration, _ int) ([]store.Refund, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := time.Now().UTC()
-	if l.dead || l.handed == now.Sub(bubbleBegan) {
+	now := ledgerTime()
+	if l.dead || l.handed == now.Sub(ledgerBegan) {
 		return nil, nil
 	}
 	for number := range numbers {
@@ -707,11 +712,11 @@ func (l modelStore) Due(_ context.Context, _ string, lease time.Duration, _ int)
 		if !ok || r.Next.IsZero() || r.Next.After(now) || l.working >= 0 && l.working != number {
 			continue
 		}
-		if l.handed = now.Sub(bubbleBegan); l.working >= 0 {
+		if l.handed = now.Sub(ledgerBegan); l.working >= 0 {
 			l.working = len(numbers) // no more
 		}
 		r = r.Clone()
-		r.Next = now.Add(lease)
+		r.Next, r.AsOf = now.Add(lease), now
 		l.w.refunds[r.ID] = r
 		return []store.Refund{r.Clone()}, nil
 	}
