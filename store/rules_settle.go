@@ -8,9 +8,9 @@ import (
 	"github.com/alirefund/alirefund/money"
 )
 
-// This file, and those named rules_, decide; back-ends only store. Each function
-// here is what one method of Ledger does to one refund, between reading and
-// writing it. This one is about what was learnt.
+// The files named rules_ decide; back-ends only store. Each function there is what
+// one method of Ledger does to one refund, between reading and writing it. This file
+// is about what was learnt.
 
 // Finding is what was learnt about a refund's outcome. Its zero value is
 // nothing at all.
