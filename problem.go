@@ -216,6 +216,12 @@ func conflictText(r store.Refund) Text {
 			Zh: "该请求号已成功退款" + r.Amount.String() + "元；换新请求号会再退一笔",
 		}
 	}
+	if r.Rechecks > 0 {
+		return Text{
+			En: "the refund of " + r.Amount.String() + " under this number failed, as far as Alipay knows; should a request of it arrive late, it may still happen: repeat it with its own content, or wait a day before you use a new number",
+			Zh: "该请求号下的" + r.Amount.String() + "元退款已失败，支付宝目前没有该笔退款；但若此前的请求迟到，仍可能退款。请按原内容重试，或等待一天后再使用新的请求号",
+		}
+	}
 	return Text{
 		En: "the refund of " + r.Amount.String() + " under this number failed and nothing moved; other content wants a new number",
 		Zh: "该请求号下的" + r.Amount.String() + "元退款已失败，资金未变动；内容不同请使用新的请求号",

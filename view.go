@@ -25,6 +25,7 @@ type view struct {
 	Delivered    bool         `json:"delivered"`
 	Repeated     bool         `json:"repeated"`
 	Retryable    bool         `json:"retryable,omitempty"`
+	AskedAgain   bool         `json:"asked_again,omitempty"` // see store.Refund.Rechecks
 	// While it is unresolved: whether it is being sent just now, why a person
 	// should look, and what was last heard.
 	InProgress bool       `json:"in_progress,omitempty"`
@@ -46,7 +47,7 @@ func viewOf(res Result) *view {
 		ID: r.ID, State: r.State, Kind: r.Kind, Merchant: r.Merchant,
 		OutTradeNo: r.OutTradeNo, TradeNo: r.TradeNo,
 		AuthNo: r.AuthNo, OutOrderNo: r.OutOrderNo, OperationID: r.OperationID, OutRequestNo: r.OutRequestNo,
-		Amount: r.Amount, Source: r.Source, Delivered: res.Delivered, Repeated: res.Repeated, Retryable: r.Retryable,
+		Amount: r.Amount, Source: r.Source, Delivered: res.Delivered, Repeated: res.Repeated, Retryable: r.Retryable, AskedAgain: r.Rechecks > 0,
 		Attention: r.Attention, SettledAt: r.SettledAt, Alipay: displayable(r.Answer),
 	}
 	if r.State == store.Pending && (r.Code != "" || r.Message != "") {

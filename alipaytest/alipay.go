@@ -82,6 +82,7 @@ type Alipay struct {
 	nextExpiry  time.Time             // of red packets; zero: none will expire
 	faults      faults
 	late        []*request // executed after the next call
+	underway    []arrival  // executed when they arrive
 	movements   []Movement
 	calls       []*Call
 	nonces      map[string]bool // of the requests by version 3

@@ -100,6 +100,11 @@ func (a *Alipay) wakeUp() {
 // next returns when the next thing falls due. a.mu is held.
 func (a *Alipay) next() (at time.Time, some bool) {
 	at = a.nextExpiry
+	for _, late := range a.underway {
+		if at.IsZero() || late.at.Before(at) {
+			at = late.at
+		}
+	}
 	for _, n := range a.outstanding {
 		if n.free() && (at.IsZero() || n.Due.Before(at)) {
 			at = n.Due
@@ -117,6 +122,7 @@ func (a *Alipay) take() *notice {
 	defer a.mu.Unlock()
 	now := a.clock()
 	a.expire(now)
+	a.arrive(now)
 	var first *notice
 	for _, n := range a.outstanding {
 		if !n.free() || n.Due.After(now) {

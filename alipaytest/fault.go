@@ -16,7 +16,8 @@ type Fault struct {
 	// alipay.fund.trans.refund and alipay.fund.auth.order.unfreeze), and for faults
 	// of notices any notice.
 	Method string
-	// Delay is how long [Slow] and [NoticeLate] take. 0 means 3 s and 1 h.
+	// Delay is how long [Slow], [NoticeLate] and [LateRequest] take. 0 means 3 s, 1 h,
+	// and until after the next call.
 	Delay time.Duration
 	// SubCode is what [Refusal] answers, and what the system errors answer
 	// instead of SYSTEM_ERROR, such as "isp.unknow-error".
@@ -33,7 +34,8 @@ const (
 	// LostRequest: not executed, and the connection closes without an answer.
 	LostRequest
 	// LateRequest: the connection closes without an answer, and the request is
-	// executed only after the next call, of any method, was answered.
+	// executed only after the next call, of any method, was answered; or after Delay,
+	// in which it was under way.
 	LateRequest
 	// SystemErrorBefore: not executed, and a signed SYSTEM_ERROR is answered.
 	SystemErrorBefore

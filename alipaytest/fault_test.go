@@ -104,6 +104,28 @@ func TestLateRequest(t *testing.T) {
 }
 
 // The late request of a number that was sent again meanwhile moves nothing.
+// A request that was under way for twenty minutes, older than any that is accepted.
+func TestLateRequestAfterAWhile(t *testing.T) {
+	a, c, _ := setup(t)
+	a.Inject(alipaytest.Fault{Kind: alipaytest.LateRequest, Delay: 20 * time.Minute})
+	if got, err := c.try(refund, refundBiz("4.00", "R1")); err == nil {
+		t.Fatalf("answered %s", got.body)
+	}
+	const ask = `{"out_trade_no":"A1","out_request_no":"R1"}`
+	c.expect(c.call(refundQuery, ask), map[string]string{"code": "10000", "refund_status": ""})
+	a.Advance(19 * time.Minute)
+	if got := a.Movements(); len(got) != 0 {
+		t.Errorf("too early: %+v", got)
+	}
+	a.Advance(time.Minute)
+	if got := a.Movements(); len(got) != 1 {
+		t.Errorf("movements: %+v", got)
+	}
+	if got := a.Notices(); len(got) != 1 || len(got[0].Deliveries) != 1 {
+		t.Errorf("notices: %+v", got)
+	}
+}
+
 func TestLateRequestAfterRepeat(t *testing.T) {
 	a, c, _ := setup(t)
 	a.Inject(alipaytest.Fault{Kind: alipaytest.LateRequest})

@@ -5,6 +5,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -89,6 +90,7 @@ func (a *Alipay) handle(q *request, refused *failure) *execution {
 	defer a.mu.Unlock()
 	now := a.clock()
 	a.expire(now)
+	a.arrive(now)
 
 	e := &execution{failed: refused, late: a.late, call: &Call{
 		At: now, Method: q.method, Params: q.params, BizContent: q.content,
@@ -106,7 +108,12 @@ func (a *Alipay) handle(q *request, refused *failure) *execution {
 	}
 	switch e.fault.Kind {
 	case LateRequest:
-		a.late = append(a.late, q)
+		if e.fault.Delay == 0 {
+			a.late = append(a.late, q)
+		} else {
+			a.underway = append(a.underway, arrival{q, now.Add(e.fault.Delay)})
+			a.wakeUp()
+		}
 	case SystemErrorBefore, SystemErrorAfter:
 		e.answer, e.failed = nil, business(orElse(e.fault.SubCode, systemError(q.method)), "系统错误")
 	case Refusal:
@@ -130,6 +137,23 @@ func (a *Alipay) conclude(e *execution, body []byte, status int) {
 	for _, n := range early {
 		a.post(noContext, n)
 	}
+}
+
+// arrival is a request that was under way for long. It was on time when it was sent.
+type arrival struct {
+	request *request
+	at      time.Time
+}
+
+// arrive executes the requests that have arrived by now. a.mu is held.
+func (a *Alipay) arrive(now time.Time) {
+	a.underway = slices.DeleteFunc(a.underway, func(late arrival) bool {
+		if late.at.After(now) {
+			return false
+		}
+		_, _ = interfaces[late.request.method](a, late.request, now) // nobody hears its answer
+		return true
+	})
 }
 
 // pause lets time pass, unless the client hangs up.

@@ -41,6 +41,7 @@ func (a *Alipay) Movements() []Movement {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.expire(a.clock())
+	a.arrive(a.clock())
 	return slices.Clone(a.movements)
 }
 

@@ -44,12 +44,13 @@ func (e *Engine) ask(ctx context.Context, r store.Refund, c *claim) (_ store.Ref
 // put puts one question to Alipay and says what is learnt from the answer. last is
 // the send that it is about.
 func (e *Engine) put(ctx context.Context, p product, q question, r store.Refund, last int, token string) asked {
-	a := asked{refund: r, late: r.AsOf.Sub(r.SentAt) >= e.config.Times.FirstCheck}
+	sent := r.AsOf.Sub(r.SentAt) // ago
+	a := asked{refund: r, late: sent >= e.config.Times.FirstCheck}
 	var err error
 	a.reply, err = e.gateway.Do(ctx, q.method, q.content, gateway.Options{AppAuthToken: token})
 	a.verdict = q.judge(a.reply, err, want(r))
 	a.settlement = learn(store.Settlement{
-		Source: store.ByQuery, Attempt: last, Late: a.late, Conclusive: a.late && p.conclusive,
+		Source: store.ByQuery, Attempt: last, Late: a.late, Expired: a.late && sent >= e.config.Times.Transit, Conclusive: p.conclusive,
 	}, a.reply, err, a.verdict)
 	if p.asked != nil {
 		p.asked(&a)

@@ -70,7 +70,10 @@ type Config struct {
 	// does. It must use no other connection of that database. It wants a Store
 	// that is a store.Transactor.
 	OnRefundSucceededTx func(ctx context.Context, tx *sql.Tx, e RefundSucceeded) error
-	// OnRefundFailed: Alipay refused definitely, and nothing moved.
+	// OnRefundFailed: Alipay refused definitely, and nothing moved. With Rechecks in the
+	// refund Alipay was asked whether an earlier send of it had come to anything, and
+	// found nothing; it is asked again for a day, and OnRefundSucceeded corrects what
+	// proves wrong.
 	OnRefundFailed func(ctx context.Context, e RefundFailed) error
 	// OnRefundUnresolved: a person should look. Nobody knows whether the money
 	// moved, and waiting will not tell; or the refund's event cannot be delivered.
@@ -101,6 +104,11 @@ type Times struct {
 	// Alipay's page of the refund query asks to wait that long. The questions become
 	// rarer, down to one an hour; default 10 s.
 	FirstCheck time.Duration
+	// Transit is how long a request may be on its way to Alipay: what was given up here
+	// may have been taken by a proxy or a load balancer. While a send is unanswered and
+	// younger than that, a refusal fails nothing, although a query finds nothing;
+	// default 20 min.
+	Transit time.Duration
 	// AttentionAfter is when [Config.OnRefundUnresolved] is called for a refund
 	// that is still unresolved, or whose event could not be delivered. For what
 	// waiting cannot heal it is called at once; default 24 h.
@@ -175,6 +183,7 @@ func (e *ConfigError) Unwrap() error { return e.Err }
 const (
 	defaultHookTimeout    = 10 * time.Second
 	defaultFirstCheck     = 10 * time.Second
+	defaultTransit        = 20 * time.Minute
 	defaultAttentionAfter = 24 * time.Hour
 	maxURL                = 256
 )
@@ -283,6 +292,7 @@ func (t Times) withDefaults(p *problems) Times {
 		{"Timeout", &t.Timeout, gateway.DefaultTimeout},
 		{"HookTimeout", &t.HookTimeout, defaultHookTimeout},
 		{"FirstCheck", &t.FirstCheck, defaultFirstCheck},
+		{"Transit", &t.Transit, defaultTransit},
 		{"AttentionAfter", &t.AttentionAfter, defaultAttentionAfter},
 		{"KeepAnswers", &t.KeepAnswers, 0},
 		{"KeepRefunds", &t.KeepRefunds, 0},

@@ -61,7 +61,7 @@ type question struct {
 // asked is a question's answer, and what is learnt from it.
 type asked struct {
 	refund     store.Refund
-	late       bool // so long after the last send that a refund would be found
+	late       bool // so long after the last send that a refund that had arrived would be found
 	reply      gateway.Reply
 	verdict    gateway.Verdict
 	settlement store.Settlement

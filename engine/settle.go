@@ -35,6 +35,9 @@ func (e *Engine) settle(ctx context.Context, r store.Refund, c *claim, s store.S
 	if changed {
 		e.log.InfoContext(ctx, "a refund is settled", "refund", r.ID, "state", settled.State, "source", settled.Source)
 	}
+	if changed && r.State == store.Failed && settled.State == store.Succeeded {
+		e.log.WarnContext(ctx, "a refund that had failed has succeeded: a send of it was carried out late, or elsewhere", "refund", r.ID, "source", settled.Source)
+	}
 	if settled.Attention != "" && settled.Attention != r.Attention {
 		e.log.WarnContext(ctx, "a refund needs attention", "refund", r.ID, "reason", settled.Attention)
 	}

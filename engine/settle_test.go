@@ -1,10 +1,13 @@
 package engine_test
 
 import (
+	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/alirefund/alirefund"
 	"github.com/alirefund/alirefund/alipaytest"
 	"github.com/alirefund/alirefund/gateway"
 	"github.com/alirefund/alirefund/internal/shoptest"
@@ -41,13 +44,47 @@ func TestARefusalThatAnEarlierSendMayHaveCaused(t *testing.T) {
 		s.ExpectTold("")
 		time.Sleep(5 * time.Second)
 		s.Expect(s.Refund(full), 202, "pending") // not found, but too soon after a send
-		time.Sleep(time.Minute)
+		time.Sleep(18 * time.Minute)
+		s.Expect(s.Refund(full), 202, "pending") // not found, but the first may still be on its way
+		time.Sleep(3 * time.Minute)
 		again := s.Refund(full)
-		if again.Status != 422 || again.Str("code") != "alipay_refused" || again.Str("sub_code") != "ACQ.BUYER_NOT_EXIST" {
+		if again.Status != 422 || again.Str("code") != "alipay_refused" || again.Str("sub_code") != "ACQ.BUYER_NOT_EXIST" || again.Body["asked_again"] != true {
 			t.Fatalf("after a not-found: %d %s", again.Status, again.Text)
 		}
 		s.ExpectTold("refund_failed")
 		s.ExpectMoved("")
+	})
+}
+
+// A request is held back on its way and carried out later than anybody thinks it can
+// be. A refund that was told as failed, because Alipay refused its second send and
+// knew nothing of the first, is asked about again, and what is found is told.
+func TestFailureThatWasTooEarly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log shoptest.Log
+		s := shoptest.NewShop(t, func(c *alirefund.Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+		s.Trade()
+		stop := s.Run()
+		defer stop()
+		s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.LateRequest, Delay: 50 * time.Minute})
+		s.Expect(s.Refund(shoptest.Partly), 202, "pending")
+		s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.Refusal, SubCode: "ACQ.SELLER_BALANCE_NOT_ENOUGH"})
+		time.Sleep(19 * time.Minute)
+		s.ExpectTold("") // the first may still arrive
+		time.Sleep(20 * time.Minute)
+		s.ExpectTold("refund_failed")
+		failed := s.Refund(shoptest.Numbered("R1", "9.99")) // another refund of the number
+		if failed.Status != 409 || !strings.Contains(failed.Str("detail"), "wait a day") {
+			t.Errorf("%d %s", failed.Status, failed.Text)
+		}
+
+		time.Sleep(time.Hour)
+		s.Alipay.Deliver(t.Context()) // its notification says the same
+		s.ExpectMoved("R1=8.88")
+		s.ExpectTold("refund_failed refund_succeeded")
+		if lines := log.Lines("had failed has succeeded"); len(lines) != 1 {
+			t.Errorf("%d lines say so", len(lines))
+		}
 	})
 }
 

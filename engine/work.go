@@ -24,6 +24,8 @@ func (e *Engine) work(ctx context.Context, r store.Refund) {
 		})
 	case r.State == store.Pending && r.Attempts > 0 && !now.Before(r.AskAt):
 		r = e.pursue(ctx, r, c)
+	case r.State == store.Failed && r.Rechecks > 0 && !now.Before(r.AskAt):
+		r, _ = e.ask(ctx, r, c)
 	}
 	complete := e.conclude(ctx, r, c, true).complete
 	if r.State != store.Pending && complete || r.Attention != "" || e.overdue(r) == "" {

@@ -41,7 +41,7 @@ func (l *ledger) read(id string) *Refund {
 
 func (l *ledger) write(r *Refund) {
 	old := l.read(r.ID)
-	if r.State == Pending || len(r.Due()) > 0 {
+	if !r.Next.IsZero() {
 		l.rows.keep(r.ID, r)
 	} else {
 		l.rows.set(r.ID, r, l.retention)

@@ -120,10 +120,15 @@ type Refund struct {
 	SentAt    time.Time `json:"sent_at,omitzero"`    // when the last send began, then when its call was over
 	SettledAt time.Time `json:"settled_at,omitzero"` // when State became what it is
 
+	// Rechecks is how many questions are still put about a failure that a query
+	// confirmed, also if the refund is opened again and fails otherwise. Should a send
+	// arrive after all, however late, its success is told.
+	Rechecks int `json:"rechecks,omitempty"`
 	// Asks counts the questions since the last send.
 	Asks int `json:"asks,omitempty"`
-	// AskAt is when a pending refund is to be asked about, once no send is under
-	// way; zero, or in the past, is at once.
+	// AskAt is when Alipay is to be asked about the refund, once no send is under way:
+	// about a pending one, where zero, or in the past, is at once, or about a failed
+	// one with Rechecks.
 	AskAt time.Time `json:"ask_at,omitzero"`
 	// Next is when somebody has to work on it again; zero if nothing is left to do.
 	Next time.Time `json:"next_at,omitzero"`

@@ -91,6 +91,8 @@ func (r *Refund) plan(now time.Time) {
 		}
 	}
 	switch {
+	case r.State == Failed && r.Rechecks > 0:
+		earliest(r.AskAt)
 	case r.State != Pending:
 	case r.Lease.Held(now):
 		earliest(r.Lease.Until)

@@ -35,7 +35,7 @@ func (r *Refund) BeginSend(p Permission, last, now time.Time) Attempt {
 // What was delivered of its former life no longer counts as delivered.
 func (r *Refund) Reopen(asked Refund, now time.Time) {
 	r.State, r.Retryable, r.NotSent, r.Refused, r.Answered, r.Doubtful = Pending, false, false, false, false, false
-	r.Attention, r.Source, r.SettledAt = "", "", time.Time{}
+	r.Attention, r.Source, r.SettledAt, r.AskAt = "", "", time.Time{}, time.Time{}
 	r.Code, r.SubCode, r.Message = "", "", ""
 	r.Deliveries = slices.DeleteFunc(r.Deliveries, func(d Delivery) bool { return d.Event != RefundSucceeded })
 	r.UpdatedAt = now

@@ -47,8 +47,10 @@ type Settlement struct {
 	// that a refund would have been found. A not-found before that concludes
 	// nothing.
 	Late bool
-	// Conclusive, with NotFound: it is Late, and the question named the refund
-	// beyond doubt.
+	// Expired, with NotFound: it was asked so long after the last send that no send
+	// can still be on its way.
+	Expired bool
+	// Conclusive, with NotFound: the question named the refund beyond doubt.
 	Conclusive bool
 
 	Code, SubCode, Message string
@@ -111,9 +113,7 @@ func (r *Refund) apply(s Settlement, now time.Time) (changed bool) {
 	if due := r.Due(); s.Claim != "" && len(due) > 0 {
 		r.claim(due[0], Lease{Token: s.Claim, Until: now.Add(s.ClaimFor)}, now)
 	}
-	if r.AskAt = (time.Time{}); r.State == Pending {
-		r.AskAt = now.Add(cmp.Or(s.Again, firstAgain))
-	}
+	r.AskAt = r.nextQuestion(cmp.Or(s.Again, firstAgain), now)
 	r.plan(now)
 	return r.State != before
 }
@@ -158,24 +158,65 @@ func (r *Refund) endSend(s Settlement, now time.Time) {
 	}
 }
 
-// applyQuery: Alipay was asked. Finding nothing fails nothing by itself; it
-// confirms a refusal, if it was asked late enough to have found the refund. Earlier
-// than that it confirms nothing, not even where the ledger knows of no earlier send:
-// a store that forgot may have made one.
+// applyQuery: Alipay was asked. Finding nothing fails nothing by itself; it may
+// confirm a refusal, and then is asked a few times more.
 func (r *Refund) applyQuery(s Settlement, now time.Time) {
 	r.Asks++
 	switch {
 	case s.Finding == Success:
 		r.succeed(s, now)
+	case r.State == Failed && r.Rechecks > 0 && s.Finding == NotFound:
+		r.Rechecks--
 	case r.State != Pending:
 	case s.Finding != NotFound:
 		r.words(s)
-	case r.AwaitsConfirmation() && s.Attempt == r.Attempts && !r.Lease.Held(now) && (s.Conclusive || s.Late && !r.mayHaveMoved()):
+	case r.AwaitsConfirmation() && s.Attempt == r.Attempts && !r.Lease.Held(now) && r.confirmedBy(s):
 		code, subCode, message := r.Code, r.SubCode, r.Message // the refusal's, which it confirms
 		r.settle(Failed, s, now)
-		r.Retryable = r.RefusedRetryable
+		r.Retryable, r.Rechecks = r.RefusedRetryable, len(rechecks)
 		r.Code, r.SubCode, r.Message = code, subCode, message
 	}
+}
+
+// confirmedBy tells whether a not-found shows that a refusal is no earlier send's
+// doing: it was asked late enough to have found the refund. Earlier than that it shows
+// nothing, not even where the ledger knows of no earlier send: a store that forgot may
+// have made one. A send without any answer may arrive much later still.
+func (r *Refund) confirmedBy(s Settlement) bool {
+	switch {
+	case r.HasUnanswered():
+		return s.Late && s.Conclusive && s.Expired
+	case r.Doubtful:
+		return s.Late && s.Conclusive
+	}
+	return s.Late
+}
+
+// rechecks are when Alipay is asked again about a failure that a not-found confirmed:
+// so long after it. No time is long enough for what was held back on its way, by
+// whoever it may be.
+var rechecks = [...]time.Duration{10 * time.Minute, time.Hour, 6 * time.Hour, 24 * time.Hour}
+
+// endOfRechecks is when they end, answered or not.
+const endOfRechecks = 48 * time.Hour
+
+// nextQuestion is when Alipay is to be asked about the refund, again after the last
+// question at the earliest; zero for never.
+func (r *Refund) nextQuestion(again time.Duration, now time.Time) time.Time {
+	if r.State == Failed && r.Rechecks > 0 && now.Sub(r.SettledAt) > endOfRechecks {
+		r.Rechecks = 0
+	}
+	switch {
+	case r.State == Pending:
+		return now.Add(again)
+	case r.Rechecks == 0:
+		return time.Time{}
+	}
+	at := r.SettledAt.Add(rechecks[len(rechecks)-r.Rechecks])
+	if !at.After(now) { // the last question was not answered, or came late
+		at = now.Add(again)
+	}
+	return at
 }
 
 // applyNotice: a signed notification told of the refund.
@@ -221,6 +262,9 @@ func (r *Refund) settle(state State, s Settlement, now time.Time) {
 	r.State, r.Source, r.SettledAt = state, s.Source, now
 	r.Retryable, r.NotSent, r.Refused = false, false, false
 	r.Attention = ""
+	if state == Succeeded {
+		r.Rechecks = 0
+	}
 	// The call for a person was about the pending refund: another may follow.
 	r.Deliveries = slices.DeleteFunc(r.Deliveries, func(d Delivery) bool { return d.Event == RefundUnresolved })
 	if s.Source != ByPerson { // which ends no send

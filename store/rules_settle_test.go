@@ -44,6 +44,7 @@ func (w walked) steps() []store.Settlement {
 			{Source: store.ByQuery, Finding: store.NotFound},
 			{Source: store.ByQuery, Finding: store.NotFound, Late: true},
 			{Source: store.ByQuery, Finding: store.NotFound, Late: true, Conclusive: true},
+			{Source: store.ByQuery, Finding: store.NotFound, Late: true, Expired: true, Conclusive: true},
 		} {
 			s.Attempt = attempt
 			if s.Source == store.ByAnswer && attempt == w.r.Attempts {
@@ -79,8 +80,8 @@ func (w walked) settle(t *testing.T, s store.Settlement) walked {
 
 	want := w.want(s, held)
 	after, changed := before.Apply(s, w.now)
-	w.path = append(slices.Clip(w.path), fmt.Sprintf("%s of %d: %s ended=%v check=%v late=%v conclusive=%v",
-		s.Source, s.Attempt, s.Finding, s.Ended, s.Check, s.Late, s.Conclusive))
+	w.path = append(slices.Clip(w.path), fmt.Sprintf("%s of %d: %s ended=%v check=%v late=%v expired=%v conclusive=%v",
+		s.Source, s.Attempt, s.Finding, s.Ended, s.Check, s.Late, s.Expired, s.Conclusive))
 	if after.State != want {
 		t.Fatalf("it is %s, by the rules %s, after\n%q", after.State, want, w.path)
 	}
@@ -105,7 +106,7 @@ func (w walked) want(s store.Settlement, held bool) store.State {
 	case before.State != store.Pending:
 	case s.Finding == store.Refusal && last && !s.Check && certain:
 		return store.Failed
-	case s.Finding == store.NotFound && w.refused == before.Attempts && w.refused > 0 && last && !held && (s.Conclusive || s.Late && certain):
+	case s.Finding == store.NotFound && w.refused == before.Attempts && w.refused > 0 && last && !held && s.Late && (certain || s.Conclusive && (s.Expired || len(w.open) == 0)):
 		return store.Failed
 	case s.Finding == store.NotSent && !w.reached && len(w.open) == 0:
 		return store.Failed
@@ -224,10 +225,13 @@ func lessons() []lesson {
 	check := func(s *store.Settlement) { s.Check = true }
 	ended := func(s *store.Settlement) { s.Ended, s.Code = true, "10000" }
 	query := func(attempt int, conclusive bool) store.Settlement {
-		return store.Settlement{Source: store.ByQuery, Attempt: attempt, Finding: store.NotFound, Conclusive: conclusive}
+		return store.Settlement{Source: store.ByQuery, Attempt: attempt, Finding: store.NotFound, Late: conclusive, Expired: conclusive, Conclusive: conclusive}
 	}
 	late := func(attempt int) store.Settlement {
 		return store.Settlement{Source: store.ByQuery, Attempt: attempt, Finding: store.NotFound, Late: true}
+	}
+	young := func(attempt int) store.Settlement {
+		return store.Settlement{Source: store.ByQuery, Attempt: attempt, Finding: store.NotFound, Late: true, Conclusive: true}
 	}
 	notice := store.Settlement{Source: store.ByNotice, Finding: store.Success}
 	return []lesson{
@@ -244,7 +248,9 @@ func lessons() []lesson {
 		{"not found alone", 1, []store.Settlement{query(1, true)}, store.Pending},
 		{"refusal, an earlier send unanswered", 2, []store.Settlement{answer(2, store.Refusal)}, store.Pending},
 		{"the same, then not found", 2, []store.Settlement{answer(2, store.Refusal), late(2)}, store.Pending},
-		{"the same, then conclusively", 2, []store.Settlement{answer(2, store.Refusal), query(2, true)}, store.Failed},
+		{"the same, then not found while it may be on its way", 2, []store.Settlement{answer(2, store.Refusal), young(2)}, store.Pending},
+		{"refusal, an earlier send answered by neither, then not found", 2, []store.Settlement{answer(1, store.Unknown, ended), answer(2, store.Refusal), young(2)}, store.Failed},
+		{"refusal, an earlier send unanswered, then conclusively", 2, []store.Settlement{answer(2, store.Refusal), query(2, true)}, store.Failed},
 		{"the same, but asked before the last send", 2, []store.Settlement{answer(2, store.Refusal), query(1, true)}, store.Pending},
 		{"refusal of an earlier send says nothing of the last", 2, []store.Settlement{answer(1, store.Refusal), query(2, true)}, store.Pending},
 		{"the last refused, then the earlier one", 2, []store.Settlement{answer(2, store.Refusal), answer(1, store.Refusal)}, store.Pending},
@@ -278,12 +284,70 @@ func TestApply(t *testing.T) {
 	}
 }
 
+// A failure that a question confirmed is asked about four times more, unless Alipay
+// does not answer for two days; a success that is found then is one.
+func TestRechecks(t *testing.T) {
+	began := time.Unix(1e9, 0)
+	failed := func() store.Refund {
+		r := refund("order", "number")
+		r.BeginSend(store.Permission{Lease: walkLease}, time.Time{}, began)
+		for _, s := range []store.Settlement{
+			{Source: store.ByAnswer, Attempt: 1, Token: r.Lease.Token, Finding: store.Refusal, Check: true, Retryable: true},
+			{Source: store.ByQuery, Attempt: 1, Finding: store.NotFound, Late: true},
+		} {
+			r, _ = r.Apply(s, began)
+		}
+		r.Deliveries = []store.Delivery{{Event: store.RefundFailed, Done: true}}
+		return r
+	}
+	notFound := store.Settlement{Source: store.ByQuery, Attempt: 1, Finding: store.NotFound, Late: true, Again: time.Minute}
+	r := failed()
+	for _, step := range []struct {
+		after   time.Duration // the failure
+		learn   store.Settlement
+		next    time.Duration // 0: never
+		remains int
+	}{
+		{10 * time.Minute, notFound, time.Hour, 3},
+		{time.Hour, store.Settlement{Source: store.ByQuery, Attempt: 1, Again: time.Minute}, time.Hour + time.Minute, 3},
+		{2 * time.Hour, notFound, 6 * time.Hour, 2},
+		{8 * time.Hour, notFound, 24 * time.Hour, 1},
+		{24 * time.Hour, notFound, 0, 0},
+	} {
+		r, _ = r.Apply(step.learn, began.Add(step.after))
+		want := began.Add(step.next)
+		if step.next == 0 {
+			want = time.Time{}
+		}
+		if r.State != store.Failed || r.Rechecks != step.remains || !r.AskAt.Equal(want) || !r.Next.Equal(want) {
+			t.Errorf("%v after it failed: %s, %d remain, the next at %v, %v; want %d, %v", step.after, r.State, r.Rechecks, r.AskAt, r.Next, step.remains, want)
+		}
+	}
+
+	r, _ = failed().Apply(store.Settlement{Source: store.ByQuery, Attempt: 1}, began.Add(49*time.Hour))
+	if r.Rechecks != 0 || !r.Next.IsZero() {
+		t.Errorf("after two days without an answer: %d remain, the next at %v", r.Rechecks, r.Next)
+	}
+	r, changed := failed().Apply(store.Settlement{Source: store.ByQuery, Attempt: 1, Finding: store.Success}, began.Add(time.Hour))
+	if !changed || r.State != store.Succeeded || r.Rechecks != 0 || !slices.Equal(r.Due(), []store.Event{store.RefundSucceeded}) {
+		t.Errorf("found after all: %s, %d remain, due %v", r.State, r.Rechecks, r.Due())
+	}
+	r, _, _ = store.Admit(new(failed()), refund("order", "number"), 0, store.Limit{}, began.Add(time.Hour))
+	if r.State != store.Pending || !r.AskAt.IsZero() {
+		t.Errorf("opened again: %s, the next question at %v", r.State, r.AskAt)
+	}
+	r, _ = r.Apply(store.Settlement{Source: store.ByAnswer, Finding: store.NotSent}, began.Add(2*time.Hour))
+	if r.State != store.Failed || !r.NotSent || r.Rechecks != 4 || !r.AskAt.Equal(began.Add(2*time.Hour+10*time.Minute)) {
+		t.Errorf("and not sent: %s, %d remain, the next question at %v", r.State, r.Rechecks, r.AskAt)
+	}
+}
+
 // A question during a send fails nothing: it may have overtaken it.
 func TestApplyNotFoundDuringASend(t *testing.T) {
 	r, now := refund("order", "number"), time.Unix(1e9, 0)
 	r.BeginSend(store.Permission{Attempts: 0, Lease: walkLease}, time.Time{}, now)
 	r, _ = r.Apply(store.Settlement{Source: store.ByAnswer, Attempt: 1, Finding: store.Refusal, Check: true}, now)
-	question := store.Settlement{Source: store.ByQuery, Attempt: 1, Finding: store.NotFound, Conclusive: true}
+	question := store.Settlement{Source: store.ByQuery, Attempt: 1, Finding: store.NotFound, Late: true, Conclusive: true}
 	if r, _ := r.Apply(question, now.Add(walkLease-1)); r.State != store.Pending {
 		t.Errorf("while the lease runs: %s", r.State)
 	}
@@ -302,7 +366,7 @@ func TestApplyKeepsTheRefusalsWords(t *testing.T) {
 		},
 		{Source: store.ByQuery, Attempt: 1, Finding: store.Unknown, Code: "20000", SubCode: "busy"},
 		{
-			Source: store.ByQuery, Attempt: 1, Finding: store.NotFound, Conclusive: true,
+			Source: store.ByQuery, Attempt: 1, Finding: store.NotFound, Late: true, Conclusive: true,
 			Code: "10000", SubCode: "none", Answer: store.JSON(`"not found"`),
 		},
 	} {

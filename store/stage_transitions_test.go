@@ -82,6 +82,7 @@ var (
 	found     = settlement("question: it is found, and matches", store.Settlement{Source: store.ByQuery, Finding: store.Success})
 	tooEarly  = settlement("question: not found, less than 10 s after the last send", store.Settlement{Source: store.ByQuery, Finding: store.NotFound})
 	notFound  = settlement("question: not found, 10 s or more after the last send", store.Settlement{Source: store.ByQuery, Finding: store.NotFound, Late: true, Conclusive: true})
+	expired   = settlement("question: not found, 20 min or more after the last send", store.Settlement{Source: store.ByQuery, Finding: store.NotFound, Late: true, Conclusive: true, Expired: true})
 	noMatch   = settlement("question: no signed answer, or one that does not match", store.Settlement{Source: store.ByQuery})
 	notice    = settlement("signed notice: refunded", store.Settlement{Source: store.ByNotice, Finding: store.Success})
 	personYes = settlement("a person says: succeeded", store.Settlement{Source: store.ByPerson, Finding: store.Success})
@@ -116,12 +117,12 @@ var stages = []struct {
 	{
 		store.StageRefusedOnce,
 		[]happening{sent, check},
-		[]happening{found, tooEarly, noMatch, notice, again},
+		[]happening{found, tooEarly, notFound, noMatch, notice, again},
 	},
 	{
 		store.StageRefusedPerhaps,
 		[]happening{sent, noAnswer, sent, mendable},
-		[]happening{found, tooEarly, notFound, noMatch, notice, again},
+		[]happening{found, tooEarly, notFound, expired, noMatch, notice, again},
 	},
 	{
 		store.StageUnclear,
@@ -143,6 +144,9 @@ func doesNext(before, r store.Refund, what string, now time.Time) string {
 		if !before.True(event) {
 			does = append(does, "tells the host `"+string(event)+"`")
 		}
+	}
+	if r.Rechecks > before.Rechecks {
+		does = append(does, "asks Alipay again after 10 min, 1 h, 6 h and 24 h")
 	}
 	switch {
 	case what == other.name:
@@ -241,11 +245,13 @@ finds nothing is never conclusive, since what it is asked about by is the
 caller's word: a refused one that an earlier send may explain waits for its
 notice, or for a person.
 
-One thing is assumed of Alipay, as its documents have it (opendocs,
-alipay.trade.fastpay.refund.query: ask after 10 s): a send is carried out within
-10 s of its beginning, or never. ` + "`TestModel`" + ` walks through all that can happen, in
-every order, with processes that die between any two steps and others that act
-in the middle of them, on this assumption; it finds no way to send a second
-number or amount while the first is unresolved, to free what may have moved, to
-lose an event, or to undo a success.
+Two things are assumed. Alipay carries out what has arrived within 10 s, as its
+documents have it (opendocs, alipay.trade.fastpay.refund.query: ask after 10 s). And a
+request is on its way for 20 min at most (` + "`Times.Transit`" + `). ` + "`TestModel`" + ` walks through
+all that can happen, in every order, with processes that die between any two steps and
+others that act in the middle of them; on these assumptions it finds no way to send a
+second number or amount while the first is unresolved, to free what may have moved, to
+tell what is not so, to lose an event, or to undo a success. Where a request is later
+than that, a failure has been told that was none; it is found out within a day, and
+told.
 `

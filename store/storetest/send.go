@@ -130,7 +130,7 @@ var sendTests = []test{
 		mustSend(t, s, r.ID, 1, long)
 		// The late answer to the first.
 		mustSettle(t, s, r.ID, store.Settlement{Source: store.ByAnswer, Attempt: 1, Finding: store.Refusal})
-		notFound := store.Settlement{Source: store.ByQuery, Attempt: 2, Finding: store.NotFound, Conclusive: true}
+		notFound := store.Settlement{Source: store.ByQuery, Attempt: 2, Finding: store.NotFound, Late: true, Expired: true, Conclusive: true}
 		if got, changed := mustSettle(t, s, r.ID, notFound); changed || got.State != store.Pending {
 			t.Errorf("it is %s, changed %v", got.State, changed)
 		}

@@ -150,7 +150,7 @@ func walk(l *life, fault alipaytest.Fault) {
 	}
 	l.Alipay.Advance(26 * time.Hour)
 	for range 2 {
-		time.Sleep(2 * time.Minute)
+		time.Sleep(21 * time.Minute) // nothing is on its way any more
 		l.ask()
 	}
 	if l.Moved() != "R1=8.88" {
@@ -240,6 +240,7 @@ func (p pair) live(l *life) {
 		l.ask()
 		time.Sleep(2 * time.Minute)
 	}
+	time.Sleep(20 * time.Minute) // nothing is on its way any more
 	l.Alipay.Advance(27 * time.Hour)
 	last := l.ask()
 	l.Alipay.Advance(27 * time.Hour)
