@@ -85,6 +85,7 @@ type crash struct {
 const (
 	crashTimeout    = time.Second // of one call to Alipay
 	crashFirstCheck = time.Second
+	crashTransit    = 10 * time.Second
 	// crashPace is what a second is to the fake: its notices come again, after
 	// four minutes and more, while the test lasts.
 	crashPace = time.Minute
@@ -141,7 +142,7 @@ func newCrash(t *testing.T, binary string, seed uint64) *crash {
 		"-addr", strings.TrimPrefix(c.base, "http://"), "-gateway", gateway + "/gateway.do", "-app-id", c.fake.AppID(),
 		"-private-key", file(t, "app.pem", c.fake.AppPrivateKey()), "-alipay-public-key", file(t, "alipay.txt", c.fake.AlipayPublicKey()),
 		"-notify-url", c.base + notifyPath, "-staff-token", testToken, "-events", filepath.Join(c.dir, "events.jsonl"),
-		"-timeout", crashTimeout.String(), "-first-check", crashFirstCheck.String(),
+		"-timeout", crashTimeout.String(), "-first-check", crashFirstCheck.String(), "-transit", crashTransit.String(),
 	}
 	return c
 }

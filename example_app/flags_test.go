@@ -36,7 +36,7 @@ var allFlags = map[string]string{
 	"addr": "ALIREFUND_ADDR", "gateway": "ALIREFUND_GATEWAY", "app-id": "ALIREFUND_APP_ID",
 	"private-key": "ALIREFUND_PRIVATE_KEY", "alipay-public-key": "ALIREFUND_ALIPAY_PUBLIC_KEY",
 	"notify-url": "ALIREFUND_NOTIFY_URL", "staff-token": "ALIREFUND_STAFF_TOKEN",
-	"timeout": "ALIREFUND_TIMEOUT", "first-check": "ALIREFUND_FIRST_CHECK",
+	"timeout": "ALIREFUND_TIMEOUT", "first-check": "ALIREFUND_FIRST_CHECK", "transit": "ALIREFUND_TRANSIT",
 	"store": "ALIREFUND_STORE", "events": "ALIREFUND_EVENTS",
 }
 

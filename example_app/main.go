@@ -81,6 +81,7 @@ func run(ctx context.Context, args []string, env func(string) string, stdout io.
 	shop := &shop{staffToken: o.staffToken, orders: orders, events: events, log: log.New(stdout, "", 0)}
 	config := shop.config(ledger)
 	config.Times.Timeout, config.Times.FirstCheck = wrong.duration("timeout", o.timeout), wrong.duration("first-check", o.firstCheck)
+	config.Times.Transit = wrong.duration("transit", o.transit)
 	var fake *alipaytest.Alipay
 	if o.gateway == "" {
 		fake = newFake(base + payNotifyPath)
