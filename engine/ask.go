@@ -10,9 +10,9 @@ import (
 )
 
 // ask asks Alipay about a refund that has not succeeded and settles what it
-// answers. It tells whether the answer was a signed not-found that the identical
-// request may be sent again after. A refund that is being sent at this moment is
-// not asked about.
+// answers. It tells whether the identical request may be sent again: after a signed
+// not-found, or where only its answer can tell. A refund that is being sent at this
+// moment is not asked about.
 func (e *Engine) ask(ctx context.Context, r store.Refund, c *claim) (_ store.Refund, mayRepeat bool) {
 	if r.State == store.Succeeded || r.Attempts == 0 || r.Lease.Held(r.AsOf) {
 		return r, false
@@ -28,17 +28,19 @@ func (e *Engine) ask(ctx context.Context, r store.Refund, c *claim) (_ store.Ref
 		return r, false
 	}
 	last := r.Attempts
+	mayRepeat = false
 	for _, q := range p.questions(r) {
 		a := e.put(ctx, p, q, r, last, token)
 		if r, err = e.settle(ctx, r, c, a.settlement); err != nil {
 			return r, false
 		}
+		mayRepeat = a.repeat || a.verdict.Outcome == gateway.NotFound && a.late
 		if a.verdict.Outcome != gateway.Unresolved {
-			// Unless somebody else has sent it meanwhile.
-			return r, a.verdict.Outcome == gateway.NotFound && a.late && !r.AwaitsConfirmation() && r.Attempts == last
+			break
 		}
 	}
-	return r, false
+	// Unless it was refused, or somebody else has sent it meanwhile.
+	return r, mayRepeat && !r.AwaitsConfirmation() && r.Attempts == last
 }
 
 // put puts one question to Alipay and says what is learnt from the answer. last is

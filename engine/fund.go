@@ -47,13 +47,23 @@ func fundPairs(r store.Refund) []fundPair {
 	return pairs
 }
 
+// guessed tells whether a refund has no documented pair: what it is asked about by is
+// a guess.
+func guessed(r store.Refund) bool { return r.OutOrderNo == "" && r.OperationID == "" }
+
+// withoutPair says what a person can do about a refund of an order of that name that
+// has no documented pair.
+func withoutPair(order string) string {
+	return "Alipay cannot be asked about it without the " + order + "'s out_order_no: repeat the request with that, or look for its number in Alipay's console"
+}
+
 // fundAsked reads an answer about an order of that name. The caller gave the numbers
 // that it was asked about by, and they may be wrong: not found allows the identical
 // request again, but confirms no refusal. Where they are no documented pair, not
 // found says nothing at all.
 func fundAsked(order string) func(*asked) {
 	return func(a *asked) {
-		guess := a.refund.OutOrderNo == "" && a.refund.OperationID == ""
+		guess := guessed(a.refund)
 		if guess && a.verdict.Outcome == gateway.NotFound {
 			a.verdict, a.settlement.Finding = gateway.Verdict{}, store.Unknown
 		}
@@ -63,7 +73,7 @@ func fundAsked(order string) func(*asked) {
 		case a.verdict.Outcome == gateway.Unresolved && guess:
 			a.settlement.Code, a.settlement.SubCode, a.settlement.Message = "", "", "" // about the question, not about the refund
 			if a.late {
-				a.settlement.Attention = "Alipay cannot be asked about it without the " + order + "'s out_order_no: repeat the request with that, or look for its number in Alipay's console"
+				a.settlement.Attention = withoutPair(order)
 			}
 		}
 	}

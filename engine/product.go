@@ -39,6 +39,9 @@ type product struct {
 	// nil.
 	asked func(*asked)
 
+	// hint says what a person can do about a refund that stays unresolved. Or nil.
+	hint func(store.Refund) string
+
 	// tells recognises a notification about a refund of this product, and notified
 	// settles what it is about. other is for what turns out to be no such
 	// notification; see [Engine.Handle].
@@ -65,6 +68,9 @@ type asked struct {
 	reply      gateway.Reply
 	verdict    gateway.Verdict
 	settlement store.Settlement
+	// repeat: the question could tell nothing, but the identical request may be sent
+	// again, whose answer will.
+	repeat bool
 }
 
 // want is what an answer about the refund must agree with.

@@ -31,10 +31,11 @@ type CouponRefundRequest struct {
 	// NotifyURL is where the success is notified: App.NotifyURL, or one of
 	// App.NotifyURLs.
 	NotifyURL string `json:"notify_url" validate:"max=256"`
-	// OutOrderNo is the red packet's own number at the merchant. Optional: with
-	// it an unresolved refund can be asked about; without it only the notification
-	// tells, because Alipay's query takes no other pair that is known by then. A
-	// repeat of the request may add it.
+	// OutOrderNo is the red packet's own number at the merchant. Optional: with it an
+	// unresolved refund can be asked about; without it the identical request is sent
+	// again instead, and where Alipay knows its number already the notification tells,
+	// because Alipay's query takes no other pair that is known by then. A repeat of
+	// the request may add it.
 	OutOrderNo string `json:"out_order_no" validate:"max=64,plain"`
 
 	Merchant     string `json:"merchant" validate:"max=64,plain,startsnotwith=token:"` // see RefundRequest
@@ -75,12 +76,32 @@ func (e *Engine) packet(request CouponRefundRequest) (store.Refund, any, error) 
 func (e *Engine) couponProduct() product {
 	return product{
 		kind: store.Coupon, method: gateway.MethodCouponRefund, judge: gateway.JudgeCouponRefund, amountField: "amount",
-		questions: couponQuestions, asked: fundAsked("red packet"),
+		questions: couponQuestions, asked: couponAsked, hint: couponHint,
 		tells: func(n *notify.Notification) bool { return n.Kind == notify.KindCouponRefund },
 		notified: func(ctx context.Context, n *notify.Notification, other func(context.Context) error) error {
 			return e.fundNotice(ctx, n, e.fundWord(store.Coupon, n), other)
 		},
 	}
+}
+
+// couponAsked sends the identical request again where no question can be put: its
+// number is unique at Alipay, so that it moves money once, and its answer tells.
+// SUCCESS settles it. UNIQUE_VIOLATION says that the number is known there; then the
+// notification tells, or in the end a person. Source: Alipay's posts on the interface
+// ("same number: idempotent" after 10003 and 20000, and UNIQUE_VIOLATION of a number
+// that is done).
+func couponAsked(a *asked) {
+	fundAsked("red packet")(a)
+	if a.settlement.Attention == withoutPair("red packet") && !a.refund.AwaitsConfirmation() {
+		a.settlement.Attention, a.repeat = "", !a.refund.Doubtful
+	}
+}
+
+func couponHint(r store.Refund) string {
+	if !guessed(r) {
+		return ""
+	}
+	return withoutPair("red packet")
 }
 
 func couponQuestions(r store.Refund) []question {

@@ -79,7 +79,11 @@ func (e *Engine) overdue(r store.Refund) string {
 		return ""
 	}
 	if r.State == store.Pending {
-		return "unresolved for " + e.config.Times.AttentionAfter.String() + "; the asking goes on"
+		reason := "unresolved for " + e.config.Times.AttentionAfter.String() + "; the asking goes on"
+		if p, known := e.productOf(r); known && p.hint != nil && p.hint(r) != "" {
+			reason += "; " + p.hint(r)
+		}
+		return reason
 	}
 	due := r.Due()
 	if len(due) == 0 {
