@@ -40,7 +40,7 @@ func (e *Engine) ask(ctx context.Context, r store.Refund, c *claim) (_ store.Ref
 		}
 	}
 	// Unless it was refused, or somebody else has sent it meanwhile.
-	return r, mayRepeat && !r.AwaitsConfirmation() && r.Attempts == last
+	return r, mayRepeat && r.MayRepeat() && r.Attempts == last
 }
 
 // put puts one question to Alipay and says what is learnt from the answer. last is

@@ -230,3 +230,36 @@ func TestSendAfterAStandstill(t *testing.T) {
 		}
 	})
 }
+
+// Alipay refuses by a word that no table has. It is sent three times, the same, with a
+// signed not-found before each repeat; then a person looks at it, and the questions go
+// on, and find it if it happens all the same.
+func TestRefusalThatNobodyKnows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := shoptest.NewShop(t)
+		s.Trade()
+		stop := s.Run()
+		defer stop()
+		s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.SystemErrorBefore}) // which is no such refusal
+		for range 9 {
+			s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.Refusal, SubCode: "ACQ.REFUND_NOT_ALLOW"})
+		}
+		r := s.Refund(shoptest.Partly)
+		s.Expect(r, 202, "pending")
+		time.Sleep(10 * time.Hour)
+		if n := s.Calls(gateway.MethodTradeRefund); n != 4 {
+			t.Errorf("sent %d times", n)
+		}
+		s.ExpectTold("refund_unresolved")
+		again := s.Refund(shoptest.Partly)
+		s.Expect(again, 202, "pending")
+		if n := s.Calls(gateway.MethodTradeRefund); n != 4 || !strings.Contains(again.Str("attention"), "REFUND_NOT_ALLOW") {
+			t.Errorf("sent %d times: %s", n, again.Text)
+		}
+		before := s.Calls(gateway.MethodRefundQuery)
+		time.Sleep(20 * time.Hour)
+		if n := s.Calls(gateway.MethodRefundQuery) - before; n < 15 || n > 30 {
+			t.Errorf("asked %d times in 20 hours", n)
+		}
+	})
+}

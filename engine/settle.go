@@ -57,7 +57,7 @@ func learn(s store.Settlement, reply gateway.Reply, err error, v gateway.Verdict
 		s.Finding = store.NotSent
 	case gateway.Unresolved:
 	}
-	s.Ended = v.Ended
+	s.Ended, s.Unlisted = v.Ended, v.Unlisted
 	s.Code, s.SubCode, s.Message = reply.Code, reply.SubCode, reply.SubMsg
 	if s.Message == "" && err != nil {
 		s.Message = reply.Msg

@@ -86,7 +86,7 @@ func DecodeFundTransQuery(reply Reply) FundTransQueryAnswer {
 var fundTransRows = []Row{
 	{Calls: []Call{FundTransRefundCall}, Transport: SignedAnswer, Codes: []string{"10000", "10003"}, Why: "in progress; only a query tells"},
 
-	{Calls: []Call{FundTransRefundCall, FundTransQueryCall}, Transport: SignedAnswer, Codes: []string{"40004"}, Why: "its sub_codes are not documented: none of them proves that nothing moved"},
+	{Calls: []Call{FundTransQueryCall}, Transport: SignedAnswer, Codes: []string{"40004"}, Why: "its sub_codes are not documented: none of them proves that nothing moved"},
 }
 
 var fundTransOutcomes = outcomesOf(fundTransRows...)

@@ -42,6 +42,8 @@ type Verdict struct {
 	Check bool
 	// Attention: waiting will not heal it.
 	Attention bool
+	// Unlisted: nobody has documented what such an answer proves.
+	Unlisted bool
 }
 
 // Call is which question the table is asked about.
@@ -141,8 +143,13 @@ var common = outcomes{
 	{Calls: queries, Transport: SignedAnswer, Codes: []string{"20001", "40001", "40002", "40003", "40006"}, Verdict: Verdict{Attention: true}, Why: "the question was refused; asking again will not help"},
 }
 
+// last are the rows that stand below those of every product.
+var last = outcomes{
+	{Calls: refunds, Transport: SignedAnswer, Codes: []string{"40004"}, Verdict: Verdict{Unlisted: true}, Why: "no page says what it proves"},
+}
+
 // outcomesOf is the table for the calls of one product.
-func outcomesOf(own ...Row) outcomes { return slices.Concat(common, own) }
+func outcomesOf(own ...Row) outcomes { return slices.Concat(common, own, last) }
 
 // of returns what the facts prove. What no row matches is unresolved.
 func (o outcomes) of(f Facts) Verdict {

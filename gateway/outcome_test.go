@@ -72,10 +72,11 @@ var (
 	failed     = gateway.Verdict{Outcome: gateway.Failed}
 	checked    = gateway.Verdict{Outcome: gateway.Failed, Check: true}
 	notFound   = gateway.Verdict{Outcome: gateway.NotFound}
+	unlisted   = gateway.Verdict{Unlisted: true}
 )
 
 // refusals are what each call's sub_codes of 40004 mean; what is not here leaves
-// the refund unresolved.
+// the refund unresolved, and is unlisted if it answers a send.
 var refusals = map[gateway.Call][]struct {
 	codes []string
 	means gateway.Verdict
@@ -133,6 +134,9 @@ func expected(call gateway.Call, transport gateway.Transport, code, sub string, 
 			if slices.Contains(r.codes, sub) {
 				return r.means
 			}
+		}
+		if !asks {
+			return unlisted
 		}
 	}
 	return unresolved

@@ -94,6 +94,9 @@ func next(row gateway.Row) string {
 	if v.Attention {
 		does += "; asks for a person's attention at once"
 	}
+	if v.Unlisted {
+		does += "; what is refused so three times alike is not sent again, and a person's attention is asked for"
+	}
 	return does
 }
 

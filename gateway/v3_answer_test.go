@@ -165,8 +165,8 @@ func TestRefusalsByV3(t *testing.T) {
 		{"isp.unknow-error", gateway.Verdict{}, gateway.Verdict{}},
 		{"SYSTEM_ERROR", gateway.Verdict{}, gateway.Verdict{}},
 		{"ACQ.SYSTEM_ERROR", gateway.Verdict{}, gateway.Verdict{}},
-		{"something-new", gateway.Verdict{}, gateway.Verdict{}},
-		{"ACQ.SOMETHING_NEW", gateway.Verdict{}, gateway.Verdict{}},
+		{"something-new", gateway.Verdict{Unlisted: true}, gateway.Verdict{}},
+		{"ACQ.SOMETHING_NEW", gateway.Verdict{Unlisted: true}, gateway.Verdict{}},
 	} {
 		if got := judge(gateway.TradeRefundCall, http.StatusBadRequest, c.code); got != c.refund {
 			t.Errorf("refund, %s: %+v, want %+v", c.code, got, c.refund)

@@ -104,6 +104,10 @@ type Refund struct {
 	Refused bool `json:"refused,omitempty"`
 	// RefusedRetryable: what Retryable becomes when Refused becomes a failure.
 	RefusedRetryable bool `json:"-"`
+	// Rebuffs counts the last sends that were refused alike, by the sub_code RebuffedBy,
+	// of which no page says what it proves.
+	Rebuffs    int    `json:"rebuffs,omitempty"`
+	RebuffedBy string `json:"rebuffed_by,omitempty"`
 	// Code, SubCode and Message are Alipay's last words on it.
 	Code    string `json:"code,omitempty"`
 	SubCode string `json:"sub_code,omitempty"`

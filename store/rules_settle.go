@@ -2,6 +2,7 @@ package store
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -43,6 +44,8 @@ type Settlement struct {
 	// Check, with Refusal: it may be the result of an earlier send, and fails
 	// the refund only once a query finds nothing.
 	Check bool
+	// Unlisted, with Unknown: a signed refusal of which no page says what it proves.
+	Unlisted bool
 	// Late, with NotFound: it was asked so long after the last send and its refusal
 	// that a refund would have been found. A not-found before that concludes
 	// nothing.
@@ -122,6 +125,7 @@ func (r *Refund) apply(s Settlement, now time.Time) (changed bool) {
 // fails the refund, and only if no earlier send may be why Alipay refuses.
 func (r *Refund) applyAnswer(s Settlement, now time.Time) {
 	r.endSend(s, now)
+	r.rebuff(s)
 	refused := s.Finding == Refusal && s.Attempt == r.Attempts
 	certain := refused && !s.Check && !r.mayHaveMoved()
 	switch {
@@ -155,6 +159,27 @@ func (r *Refund) endSend(s Settlement, now time.Time) {
 	}
 	if s.Ended || s.Finding == Refusal || s.Finding == NotSent {
 		r.Unanswered = slices.DeleteFunc(r.Unanswered, func(n int) bool { return n == s.Attempt })
+	}
+}
+
+// mostRebuffs is how often a refund is sent that is refused alike each time, by a word
+// that nobody knows: a person looks at it then, and the questions go on.
+const mostRebuffs = 3
+
+// rebuff counts such refusals.
+func (r *Refund) rebuff(s Settlement) {
+	switch {
+	case s.Finding == NotSent: // this send was not heard at all
+		return
+	case !s.Unlisted:
+		r.Rebuffs, r.RebuffedBy = 0, ""
+		return
+	case r.RebuffedBy != s.SubCode:
+		r.Rebuffs, r.RebuffedBy = 0, s.SubCode
+	}
+	r.Rebuffs++
+	if r.Rebuffs >= mostRebuffs && r.State == Pending {
+		r.Attention = fmt.Sprintf("Alipay refused it %d times alike, with %s, of which no page says that nothing moved; it is not sent again, and a person is to find out", r.Rebuffs, s.SubCode)
 	}
 }
 

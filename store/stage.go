@@ -88,6 +88,10 @@ func (r Refund) Unsent() bool { return r.State == Pending && r.nothingLeft() }
 // be sent again.
 func (r Refund) CanReopen() bool { return r.State == Failed && r.Retryable }
 
+// MayRepeat tells whether a pending refund may be sent again, once it is known that its
+// last send came to nothing.
+func (r Refund) MayRepeat() bool { return !r.AwaitsConfirmation() && r.Rebuffs < mostRebuffs }
+
 // NothingSent tells whether the refund failed because nothing was ever sent, which
 // is no failure to tell anybody of.
 func (r Refund) NothingSent() bool { return r.State == Failed && r.NotSent }

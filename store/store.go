@@ -69,7 +69,8 @@ type Ledger interface {
 
 	// Sending records one send before it is made, if the refund is pending,
 	// made exactly p.Attempts sends until now, nobody else's lease runs, and no
-	// refund of the order was sent within p.Spacing. The condition on the
+	// refund of the order was sent within p.Spacing; and not, if Alipay refused it
+	// three times alike for a reason that nobody knows. The condition on the
 	// attempts makes sure that what the caller concluded is still about the last
 	// send. It fails with [ErrNotFound].
 	Sending(ctx context.Context, id string, p Permission) (Attempt, error)

@@ -259,6 +259,7 @@ var sends = []exchange{
 	{name: "unsigned, refused", facts: sendFacts(gateway.Unverified, "", "", 0), node: refusal("TRADE_NOT_EXIST"), unsigned: true},
 	{name: "refused for now", facts: sendFacts(gateway.SignedAnswer, "40004", "SELLER_BALANCE_NOT_ENOUGH", 0), node: refusal("SELLER_BALANCE_NOT_ENOUGH")},
 	{name: "refused for good", facts: sendFacts(gateway.SignedAnswer, "40004", "BUYER_NOT_EXIST", 0), node: refusal("BUYER_NOT_EXIST")},
+	{name: "refused, nobody knows for what", facts: gateway.Facts{Call: gateway.TradeRefundCall, Transport: gateway.SignedAnswer, Code: "40004", SubCode: "REFUND_NOT_ALLOW"}, node: refusal("REFUND_NOT_ALLOW")},
 	{name: "closed", facts: sendFacts(gateway.SignedAnswer, "40004", "TRADE_HAS_CLOSE", 0), node: refusal("TRADE_HAS_CLOSE")},
 	{name: "discordant", facts: sendFacts(gateway.SignedAnswer, "40004", "DISCORDANT_REPEAT_REQUEST", 0), when: already, node: refusal("DISCORDANT_REPEAT_REQUEST")},
 }

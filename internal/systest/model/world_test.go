@@ -196,7 +196,7 @@ func (w *world) key() string {
 			continue
 		}
 		fmt.Fprint(&b, r.State, r.Retryable, r.NotSent, r.Attempts, r.Unanswered, r.Answered, r.Doubtful, r.Refused, r.RefusedRetryable, r.Source == store.ByPerson,
-			r.Attention != "", r.Lease.Held(now), r.Rechecks > 0, r.Orphaned(now), r.Next.IsZero(), "|")
+			r.Attention != "", r.Lease.Held(now), r.Rechecks > 0, r.MayRepeat(), r.Orphaned(now), r.Next.IsZero(), "|")
 		if r.State == store.Pending {
 			fmt.Fprint(&b, now.Sub(r.SentAt) < 10*time.Second, now.Sub(r.SentAt) < executedWithin, r.AskAt.After(now), "|")
 		}
