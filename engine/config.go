@@ -84,8 +84,8 @@ type Config struct {
 	// not acknowledged; Alipay repeats it for about a day, and then no more.
 	OnDepositBack func(ctx context.Context, e DepositBack) error
 	// OnNotification gets every genuine notification at [Module.MountNotify]
-	// that is no refund and no deposit-back: payments, closed trades, other
-	// messages. Without it they are not acknowledged, and Alipay repeats them.
+	// that is no refund and no deposit-back: payments, closed trades, trades past their
+	// refund period, other messages. Without it they are not acknowledged, and Alipay repeats them.
 	OnNotification func(ctx context.Context, n *notify.Notification) error
 
 	// Logger; default: text to standard error. It is given no key, token,

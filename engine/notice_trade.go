@@ -4,16 +4,28 @@ import (
 	"context"
 	"maps"
 	"strings"
+	"time"
 
 	"github.com/alirefund/alirefund/money"
 	"github.com/alirefund/alirefund/notify"
 	"github.com/alirefund/alirefund/store"
 )
 
-// tradeNotice settles what a notice of a trade's refund is about. Such a notice
-// proves that a refund happened; its refund_fee is the trade's in all, so that
-// the amount comes from the ledger or from a query.
-func (e *Engine) tradeNotice(ctx context.Context, n *notify.Notification) error {
+// tradeNotice settles what a notification with a refund in it is about. One of a trade
+// past its refund period (TRADE_FINISHED) tells that, and repeats what was refunded
+// before: it goes on to the host's handler.
+func (e *Engine) tradeNotice(ctx context.Context, n *notify.Notification, other func(context.Context) error) error {
+	err := e.tradeRefunded(ctx, n)
+	if err == nil && n.TradeStatus() == "TRADE_FINISHED" {
+		return other(ctx)
+	}
+	return err
+}
+
+// tradeRefunded settles which refund a notification tells of. It proves that one
+// happened; its refund_fee is the trade's in all, so that the amount comes from the
+// ledger or from a query.
+func (e *Engine) tradeRefunded(ctx context.Context, n *notify.Notification) error {
 	var rows []store.Refund
 	if n.OutTradeNo() != "" {
 		var err error
@@ -33,7 +45,7 @@ func (e *Engine) tradeNotice(ctx context.Context, n *notify.Notification) error 
 	case n.OutTradeNo() == "":
 		return e.recordExternal(ctx, e.noticedTrade(n, number).IdentifyBy("notify_id", n.ID))
 	case len(found) == 0:
-		return e.recordExternal(ctx, e.noticedTrade(n, number).Identify())
+		return e.recordNoticed(ctx, n, number)
 	case len(found) > 1: // one number at several merchants of the application
 		return e.askEach(ctx, found)
 	}
@@ -75,10 +87,25 @@ func (e *Engine) doubt(ctx context.Context, n *notify.Notification, r store.Refu
 	return ErrUnsettled
 }
 
-// unnumberedNotice: without out_biz_no any of the order's refunds may be meant.
+// recordNoticed records a refund that a notification names, and the ledger does not
+// know. That of a trade past its refund period is old: it is recorded only if Alipay,
+// asked, knows it.
+func (e *Engine) recordNoticed(ctx context.Context, n *notify.Notification, number string) error {
+	r := e.noticedTrade(n, number).Identify()
+	if n.TradeStatus() == "TRADE_FINISHED" {
+		if r.Amount = e.askAmount(ctx, r); r.Amount == 0 {
+			return nil
+		}
+	}
+	return e.recordExternal(ctx, r)
+}
+
+// unnumberedNotice: without out_biz_no any of the order's refunds may be meant. What
+// the ledger explains is no new refund. What it does not is asked about by the number
+// that a refund has which was given none; only then it is recorded without.
 func (e *Engine) unnumberedNotice(ctx context.Context, n *notify.Notification, rows []store.Refund) error {
 	var pending, settled []store.Refund
-	unclear := false
+	unclear, found := false, false // found: the notification made us find one
 	for _, r := range rows {
 		switch r.State {
 		case store.Pending:
@@ -91,7 +118,7 @@ func (e *Engine) unnumberedNotice(ctx context.Context, n *notify.Notification, r
 		r, notFound := e.ask(ctx, r, nil) // no c, which the next question might outlast
 		switch {
 		case r.State == store.Succeeded:
-			settled = append(settled, r)
+			settled, found = append(settled, r), true
 		case r.State == store.Pending && !notFound:
 			unclear = true
 		}
@@ -99,17 +126,43 @@ func (e *Engine) unnumberedNotice(ctx context.Context, n *notify.Notification, r
 	if err := e.deliverAll(ctx, settled, nil); err != nil {
 		return err
 	}
-	if fee, known := n.RefundFee(); known && explained(settled, fee) {
-		return nil // it tells of what is known
+	fee, known := n.RefundFee()
+	if !known && n.Full() { // closed by refunds, of all that was paid
+		fee, known = n.TotalAmount()
 	}
-	if unclear {
+	switch {
+	case known && explained(settled, fee), !known && (found || atTheTime(settled, n)):
+		return nil // it tells of what is known
+	case unclear:
 		return ErrUnsettled
+	}
+	if n.OutTradeNo() != "" && len(matching(rows, n.OutTradeNo())) == 0 {
+		whole := e.noticedTrade(n, n.OutTradeNo()).Identify()
+		if whole.Amount = e.askAmount(ctx, whole); whole.Amount != 0 {
+			return e.recordExternal(ctx, whole)
+		}
+	}
+	if n.TradeStatus() == "TRADE_FINISHED" {
+		return nil // of a refund that is long past
 	}
 	r := e.noticedTrade(n, "")
 	if at := n.Get("gmt_refund"); at != "" { // the same event may come under another notify_id
 		return e.recordExternal(ctx, r.IdentifyBy("refunded", n.OutTradeNo(), n.TradeNo(), at, n.Get("refund_fee")))
 	}
 	return e.recordExternal(ctx, r.IdentifyBy("notify_id", n.ID))
+}
+
+// atTheTime tells whether one of these refunds happened when the notification says. A
+// call takes seconds, and clocks differ by a few.
+func atTheTime(settled []store.Refund, n *notify.Notification) bool {
+	const apart = time.Minute
+	at, known := n.GmtRefund()
+	for _, r := range settled {
+		if known && at.After(r.CreatedAt.Add(-apart)) && at.Before(r.SettledAt.Add(apart)) {
+			return true
+		}
+	}
+	return false
 }
 
 // explained tells whether fee is what some of these refunds add up to. It is what the

@@ -15,6 +15,7 @@ import (
 	"github.com/alirefund/alirefund/gateway"
 	"github.com/alirefund/alirefund/internal/shoptest"
 	"github.com/alirefund/alirefund/money"
+	"github.com/alirefund/alirefund/notify"
 	"github.com/alirefund/alirefund/store"
 )
 
@@ -358,6 +359,108 @@ func TestOutBizNoThatNamesTheOrder(t *testing.T) {
 			t.Errorf("told of %+v", got)
 		}
 	}
+}
+
+// The notification of a closed trade may name neither the refund nor what was refunded.
+// What the ledger explains is no second refund.
+func TestClosedTradeWithoutAFee(t *testing.T) {
+	for name, change := range map[string]map[string]string{
+		"neither":         {"refund_fee": "-", "out_biz_no": "-"},
+		"nulls":           {"refund_fee": "null", "out_biz_no": "null"},
+		"unreadable":      {"refund_fee": "8.888", "out_biz_no": "-"},
+		"no total either": {"refund_fee": "-", "out_biz_no": "-", "total_amount": "-"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := shoptest.NewShop(t)
+			trade := s.Trade()
+			closed := func(id string) {
+				t.Helper()
+				params := shoptest.RefundNotice(map[string]string{
+					"trade_status": "TRADE_CLOSED", "notify_id": id, "trade_no": trade.TradeNo,
+					"gmt_refund": time.Now().In(time.FixedZone("", 8*60*60)).Format("2006-01-02 15:04:05.000"),
+				})
+				for key, value := range change {
+					if params[key] = value; value == "-" {
+						delete(params, key)
+					}
+				}
+				if r := s.Notice(s.Alipay.SignedNotice(params)); r.Text != "success" {
+					t.Errorf("%s: %d %s", name, r.Status, r.Text)
+				}
+			}
+			s.Expect(s.Refund(shoptest.Numbered("R1", "80.00")), 200, "succeeded")
+			time.Sleep(10 * time.Second)
+			s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.LostAnswer}, alipaytest.Fault{Kind: alipaytest.HTTP500, Method: gateway.MethodRefundQuery})
+			s.Expect(s.Refund(shoptest.Numbered("R2", "8.88")), 202, "pending")
+			closed("2026112200222095137035011452559001") // settles R2
+			s.ExpectTold("refund_succeeded refund_succeeded")
+			closed("2026112200222095137035011452559002") // and tells nothing new
+			s.ExpectTold("refund_succeeded refund_succeeded")
+		})
+	}
+}
+
+// What the ledger does not explain is asked about by the order's own number.
+func TestClosedTradeThatSomebodyElseRefunded(t *testing.T) {
+	s := shoptest.NewShop(t)
+	trade := s.Trade()
+	_, err := s.Console().RefundTrade(t.Context(), gateway.TradeRefund{OutTradeNo: shoptest.Order, RefundAmount: 88_88}, gateway.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{"2026112200222095137035011452559001", "2026112200222095137035011452559002"} {
+		r := s.Notice(s.Alipay.SignedNotice(shoptest.RefundNotice(map[string]string{
+			"trade_status": "TRADE_CLOSED", "refund_fee": "-", "out_biz_no": "-", "notify_id": id, "trade_no": trade.TradeNo,
+		})))
+		if r.Text != "success" {
+			t.Fatalf("%d %s", r.Status, r.Text)
+		}
+	}
+	s.ExpectTold("refund_succeeded")
+	if got := s.Last(); got.Amount != 88_88 || got.OutRequestNo != shoptest.Order {
+		t.Errorf("told of %+v", got)
+	}
+}
+
+// That a trade is past its refund period is the host's to hear. What was refunded
+// before comes with it, and is no new refund; one that nobody here knows is recorded
+// only if Alipay knows it.
+func TestTradePastItsRefundPeriod(t *testing.T) {
+	finished := func(number, id string) map[string]string {
+		return shoptest.RefundNotice(map[string]string{"trade_status": "TRADE_FINISHED", "out_biz_no": number, "notify_id": id})
+	}
+	for name, c := range map[string]struct {
+		number, told string
+	}{
+		"of a refund that is known":                {"R1", "refund_succeeded notification"},
+		"without a number":                         {"-", "refund_succeeded notification"},
+		"of a refund that nobody knows":            {"R7", "refund_succeeded notification"},
+		"of a refund that somebody else made once": {"R8", "refund_succeeded refund_succeeded notification"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var s *shoptest.Shop
+			s = shoptest.NewShop(t, func(config *alirefund.Config) {
+				config.OnNotification = func(context.Context, *notify.Notification) error {
+					return s.Hook("notification", store.Refund{})
+				}
+			})
+			s.Trade()
+			s.Expect(s.Refund(shoptest.Partly), 200, "succeeded")
+			if _, err := s.Console().RefundTrade(t.Context(), gateway.TradeRefund{OutTradeNo: shoptest.Order, OutRequestNo: "R8", RefundAmount: 1_00}, gateway.Options{}); err != nil {
+				t.Fatal(err)
+			}
+			if r := s.Notice(s.Alipay.SignedNotice(finished(c.number, "2026112200222095137035011452559001"))); r.Text != "success" {
+				t.Fatalf("%d %s", r.Status, r.Text)
+			}
+			s.ExpectTold(c.told)
+		})
+	}
+	s := shoptest.NewShop(t, func(config *alirefund.Config) { config.OnNotification = nil })
+	s.Trade()
+	if r := s.Notice(s.Alipay.SignedNotice(finished("R7", "2026112200222095137035011452559001"))); r.Text == "success" {
+		t.Error("nobody handled it, and it was acknowledged")
+	}
+	s.ExpectTold("")
 }
 
 // Without out_biz_no every pending refund of the order is asked about.

@@ -147,10 +147,8 @@ func (e *Engine) tradeProduct() product {
 		kind: store.Trade, method: gateway.MethodTradeRefund, judge: gateway.JudgeTradeRefund,
 		spacing: tradeSpacing, amountField: "refund_amount", fits: wantsOwnNumber,
 		questions: tradeQuestions, conclusive: true,
-		tells: func(n *notify.Notification) bool { return n.Kind == notify.KindTradeRefund },
-		notified: func(ctx context.Context, n *notify.Notification, _ func(context.Context) error) error {
-			return e.tradeNotice(ctx, n)
-		},
+		tells:    func(n *notify.Notification) bool { return n.Kind == notify.KindTradeRefund },
+		notified: e.tradeNotice,
 	}
 }
 
