@@ -162,11 +162,7 @@ func (r *Refund) endSend(s Settlement, now time.Time) {
 	}
 }
 
-// mostRebuffs is how often a refund is sent that is refused alike each time, by a word
-// that nobody knows: a person looks at it then, and the questions go on.
-const mostRebuffs = 3
-
-// rebuff counts such refusals.
+// rebuff counts the refusals that are alike, and of which nobody knows what they prove.
 func (r *Refund) rebuff(s Settlement) {
 	switch {
 	case s.Finding == NotSent: // this send was not heard at all
