@@ -109,6 +109,10 @@ type Times struct {
 	// younger than that, a refusal fails nothing, although a query finds nothing;
 	// default 20 min.
 	Transit time.Duration
+	// Grace is how long [Engine.Run] goes on after its context has ended, for what it
+	// has begun: calls to Alipay, and hooks. Default: as long as a refund may take,
+	// 4 × Timeout + 2 × HookTimeout + 10 s.
+	Grace time.Duration
 	// AttentionAfter is when [Config.OnRefundUnresolved] is called for a refund
 	// that is still unresolved, or whose event could not be delivered. For what
 	// waiting cannot heal it is called at once; default 24 h.
@@ -294,6 +298,7 @@ func (t Times) withDefaults(p *problems) Times {
 		{"FirstCheck", &t.FirstCheck, defaultFirstCheck},
 		{"Transit", &t.Transit, defaultTransit},
 		{"AttentionAfter", &t.AttentionAfter, defaultAttentionAfter},
+		{"Grace", &t.Grace, 0},
 		{"KeepAnswers", &t.KeepAnswers, 0},
 		{"KeepRefunds", &t.KeepRefunds, 0},
 	} {

@@ -34,7 +34,9 @@ func (e *Engine) deliver(ctx context.Context, r store.Refund, c *claim) bool {
 		}
 	}
 	told := make(chan bool, 1)
+	e.hooks.begin()
 	go func() {
+		defer e.hooks.end()
 		for _, event := range due {
 			all = e.deliverOne(ctx, r, event, c) && all
 		}

@@ -40,6 +40,7 @@ type Engine struct {
 	// it has returned. Each has a channel that is closed when it ends.
 	delivering sync.Map
 
+	hooks     hooks       // that run
 	running   atomic.Bool // Run was started
 	warnOnce  sync.Once   // that it was not
 	diagnoses diagnoses   // why notifications did not verify

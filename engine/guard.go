@@ -17,7 +17,9 @@ func (b *brokenError) Error() string { return "alirefund: the hook " + b.what }
 // runtime.Goexit takes anything of ours along: both are a brokenError.
 func (e *Engine) begin(ctx context.Context, f func(context.Context) error) <-chan error {
 	ended := make(chan error, 1)
+	e.hooks.begin()
 	go func() {
+		defer e.hooks.end()
 		var err error = &brokenError{"left its goroutine (runtime.Goexit)"} // unless f returns
 		defer func() {
 			if p := recover(); p != nil {

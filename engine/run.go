@@ -1,16 +1,21 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/alirefund/alirefund/store"
 )
 
 const (
-	// inFlight bounds the refunds that one Run works on at once.
+	// inFlight bounds the refunds that one Run asks about at once, and those whose hooks
+	// it calls at once: hooks that hang hold up no question.
 	inFlight = 16
+	// mostToTell bounds the refunds whose hooks it calls or is about to.
+	mostToTell = 2 * inFlight
 	// idle is how long Run waits where nothing was due.
 	idle = time.Second
 	// longestOutage is the longest pause of Run where the store fails.
@@ -22,8 +27,8 @@ const (
 )
 
 // Run settles what is unresolved and delivers what is undelivered, until ctx
-// ends; then it finishes what it has begun and returns. Any number of processes
-// may run it on one store.
+// ends; then it finishes what it has begun, for [Times.Grace] at most, and returns. Any
+// number of processes may run it on one store.
 //
 // An unresolved refund is asked about from [Times.FirstCheck] on, ever more
 // rarely, down to once an hour, and for as long as it takes: none fails by age.
@@ -34,8 +39,9 @@ const (
 func (e *Engine) Run(ctx context.Context) {
 	e.running.Store(true)
 	var working sync.WaitGroup
-	defer working.Wait()
-	room := make(chan struct{}, inFlight)
+	defer func() { e.finish(ctx, &working) }()
+	asking, telling := make(chan struct{}, inFlight), make(chan struct{}, inFlight)
+	var toTell atomic.Int32
 	var pruned time.Time
 	var down outage
 	warned := time.Now() // by New
@@ -49,12 +55,23 @@ func (e *Engine) Run(ctx context.Context) {
 			e.warnOfExpiry(ctx)
 			warned = time.Now()
 		}
-		due, err := e.ledger.Due(ctx, e.config.App.ID, e.patience(), inFlight-len(room))
+		due, err := e.ledger.Due(ctx, e.config.App.ID, e.patience(), inFlight-len(asking), toTell.Load() >= mostToTell)
 		for _, r := range due {
-			room <- struct{}{}
+			asking <- struct{}{}
 			working.Go(func() {
-				defer func() { <-room }()
-				e.work(ctx, r)
+				tell := e.work(ctx, r)
+				<-asking
+				if tell == nil {
+					return
+				}
+				toTell.Add(1)
+				defer toTell.Add(-1)
+				select {
+				case telling <- struct{}{}:
+					tell()
+					<-telling
+				case <-ctx.Done(): // it stays due
+				}
 			})
 		}
 		more := false
@@ -71,6 +88,24 @@ func (e *Engine) Run(ctx context.Context) {
 		case <-time.After(pause):
 		case <-ctx.Done():
 		}
+	}
+}
+
+// finish waits for what Run has begun, hooks included.
+func (e *Engine) finish(ctx context.Context, working *sync.WaitGroup) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cmp.Or(e.config.Times.Grace, e.patience()))
+	defer cancel()
+	ended := make(chan struct{})
+	go func() { working.Wait(); close(ended) }()
+	var err error
+	select {
+	case <-ended:
+		err = e.hooks.wait(ctx)
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	if err != nil {
+		e.log.WarnContext(ctx, "Run was stopped before all that it had begun came to its end; another Run takes it up", "error", err)
 	}
 }
 

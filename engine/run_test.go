@@ -556,7 +556,7 @@ func TestRunTakesNoMoreThanItHasRoomFor(t *testing.T) {
 		stop := s.Run()
 		defer stop()
 		time.Sleep(5 * time.Second)
-		left, err := s.Config.Store.Due(t.Context(), s.Config.App.ID, time.Minute, refunds)
+		left, err := s.Config.Store.Due(t.Context(), s.Config.App.ID, time.Minute, refunds, false)
 		if err != nil || len(left) != refunds-16 {
 			t.Errorf("%d of %d are left for others, %v", len(left), refunds, err)
 		}
@@ -617,4 +617,40 @@ func TestWhatHappensIsLogged(t *testing.T) {
 	if strings.Count(log.String(), "\n") != 3 {
 		t.Errorf("more is logged:\n%s", log.String())
 	}
+}
+
+// Hooks that hang hold up no question about money.
+func TestHooksThatHangHoldUpNoQuestion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var hang atomic.Bool
+		s := shoptest.NewShop(t, func(c *alirefund.Config) {
+			c.OnRefundSucceeded = func(ctx context.Context, _ alirefund.RefundSucceeded) error {
+				if !hang.Load() {
+					return shoptest.ErrHost
+				}
+				time.Sleep(10 * time.Second)
+				return ctx.Err()
+			}
+		})
+		refund := func(i, status int, state string) string {
+			no := fmt.Sprint("T", i)
+			s.Alipay.AddTrade(alipaytest.Trade{OutTradeNo: no})
+			r := s.Refund(fmt.Sprintf(`{"out_trade_no":%q,"refund_amount":100}`, no))
+			s.Expect(r, status, state)
+			return r.Str("id")
+		}
+		for i := range 160 {
+			refund(i, 200, "succeeded")
+		}
+		hang.Store(true)
+		time.Sleep(time.Hour)
+		s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.LostAnswer}, alipaytest.Fault{Kind: alipaytest.LostAnswer, Method: gateway.MethodRefundQuery})
+		id := refund(160, 202, "pending")
+		stop := s.Run()
+		defer stop()
+		time.Sleep(17 * time.Second) // its question is due after 10 to 15 s
+		if r := s.Ledger(id); r.State != store.Succeeded {
+			t.Errorf("after 17 s it is %s", r.State)
+		}
+	})
 }

@@ -6,9 +6,10 @@ import (
 	"github.com/alirefund/alirefund/store"
 )
 
-// work takes one refund as far as it goes now.
-func (e *Engine) work(ctx context.Context, r store.Refund) {
-	ctx, cancel := e.detach(ctx)
+// work takes one refund as far as it goes now, but for the hooks: tell calls those, if
+// there is anything to tell. nil: there is nothing.
+func (e *Engine) work(outer context.Context, r store.Refund) (tell func()) {
+	ctx, cancel := e.detach(outer)
 	defer cancel()
 	c := newClaim()
 	now := r.AsOf
@@ -27,6 +28,18 @@ func (e *Engine) work(ctx context.Context, r store.Refund) {
 	case r.State == store.Failed && r.Rechecks > 0 && !now.Before(r.AskAt):
 		r, _ = e.ask(ctx, r, c)
 	}
+	if len(r.Due()) == 0 && e.overdue(r) == "" {
+		e.conclude(ctx, r, c, true)
+		return nil
+	}
+	return func() { e.tell(outer, r, c) }
+}
+
+// tell delivers what is due of a refund, and calls for a person if it has waited for
+// long.
+func (e *Engine) tell(ctx context.Context, r store.Refund, c *claim) {
+	ctx, cancel := e.detach(ctx)
+	defer cancel()
 	complete := e.conclude(ctx, r, c, true).complete
 	if r.State != store.Pending && complete || r.Attention != "" || e.overdue(r) == "" {
 		return

@@ -118,7 +118,13 @@ func open(ctx context.Context, o *options, shop *shop, module *alirefund.Module,
 		shop.log.Printf("The staff token of this run is %s", o.staffToken)
 	}
 	shop.log.Printf("The shop listens at %s and stops by Ctrl-C.", base)
-	return serve(ctx, listener, shop.routes(module), patience)
+	err := serve(ctx, listener, shop.routes(module), patience)
+	cancel()
+	background.Wait()
+	// The hooks write to the shop's database, which is closed next.
+	ending, stop := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer stop()
+	return errors.Join(err, module.Close(ending))
 }
 
 // openStore returns what -store names: where the module keeps refunds, and the

@@ -96,11 +96,12 @@ type Ledger interface {
 
 	// Due returns at most n refunds of the application whose time has come
 	// ([Refund.Next]), those that wait longest first, and puts each off for the
-	// length of lease, so that no other process gets it meanwhile. Whatever is
+	// length of lease, so that no other process gets it meanwhile. pending leaves out
+	// those that are settled, about which at most the host has still to be told. Whatever is
 	// then done with one sets its time anew. Those that it could not read, such as
 	// what a newer version wrote ([ErrNewerDocument]), it puts off too, and names
 	// them in an error beside the others, which are valid.
-	Due(ctx context.Context, app string, lease time.Duration, n int) ([]Refund, error)
+	Due(ctx context.Context, app string, lease time.Duration, n int, pending bool) ([]Refund, error)
 
 	// Get returns one refund. It fails with [ErrNotFound].
 	Get(ctx context.Context, id string) (Refund, error)

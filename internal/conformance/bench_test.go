@@ -128,7 +128,7 @@ func BenchmarkDue(b *testing.B) {
 			s := d.store(b, d.DB)
 			take := func(b *testing.B, want int) {
 				for b.Loop() {
-					due, err := s.Due(b.Context(), "app", 0, 10) // for no time: so they are due again
+					due, err := s.Due(b.Context(), "app", 0, 10, false) // for no time: so they are due again
 					if err != nil || len(due) != want {
 						b.Fatal(len(due), err)
 					}

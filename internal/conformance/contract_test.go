@@ -94,11 +94,11 @@ func TestDueBesideARowOfANewerVersion(t *testing.T) {
 			ids = append(ids, opened.ID)
 		}
 		d.exec(t, `UPDATE {t}refunds SET doc = '{"v":99,"id":"x"}' WHERE id = '`+ids[0]+"'")
-		due, err := s.Due(t.Context(), app, time.Minute, 10)
+		due, err := s.Due(t.Context(), app, time.Minute, 10, false)
 		if len(due) != 1 || due[0].ID != ids[1] || !errors.Is(err, store.ErrNewerDocument) || !strings.Contains(err.Error(), ids[0]) {
 			t.Errorf("%d are due, %v", len(due), err)
 		}
-		if due, err = s.Due(t.Context(), app, time.Minute, 10); len(due) != 0 || err != nil {
+		if due, err = s.Due(t.Context(), app, time.Minute, 10, false); len(due) != 0 || err != nil {
 			t.Errorf("then %d are due, %v: it was not put off", len(due), err)
 		}
 		if _, err := s.Get(t.Context(), ids[0]); !errors.Is(err, store.ErrNewerDocument) {

@@ -26,7 +26,7 @@ func lookAround(t *testing.T, s *sqlstore.Store, id string) {
 	needs(t, true, err)
 	_, err = s.List(t.Context(), store.Filter{App: "app"})
 	needs(t, true, err)
-	due, err := s.Due(t.Context(), "app", time.Minute, 9)
+	due, err := s.Due(t.Context(), "app", time.Minute, 9, false)
 	needs(t, len(due) == 0, err)
 }
 
@@ -109,7 +109,7 @@ func TestIndexes(t *testing.T) {
 			index string
 			do    func() error
 		}{
-			{"refunds_due", func() error { _, err := s.Due(ctx, "app", time.Minute, 9); return err }},
+			{"refunds_due", func() error { _, err := s.Due(ctx, "app", time.Minute, 9, false); return err }},
 			{"refunds_due", list(store.Filter{State: store.Pending})},
 			{"refunds_due", list(store.Filter{Undelivered: true})},
 			{"refunds_created", list(store.Filter{})},

@@ -157,7 +157,7 @@ func TestHookHoldsNobodyUp(t *testing.T) {
 
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
-		if due, err := s.Due(ctx, "app", time.Minute, 9); err != nil || len(due) != 1 || due[0].ID != other.ID {
+		if due, err := s.Due(ctx, "app", time.Minute, 9, false); err != nil || len(due) != 1 || due[0].ID != other.ID {
 			t.Errorf("Due = %d refunds, %v; want the other", len(due), err)
 		}
 		if done, err := s.DeliverTx(ctx, other.ID, success, d.hosts); !done || err != nil {

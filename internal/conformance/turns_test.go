@@ -58,8 +58,8 @@ func (t *turns) Redeliver(ctx context.Context, id string, event store.Event, act
 	return t.next().Redeliver(ctx, id, event, actor)
 }
 
-func (t *turns) Due(ctx context.Context, app string, lease time.Duration, n int) ([]store.Refund, error) {
-	return t.next().Due(ctx, app, lease, n)
+func (t *turns) Due(ctx context.Context, app string, lease time.Duration, n int, pending bool) ([]store.Refund, error) {
+	return t.next().Due(ctx, app, lease, n, pending)
 }
 
 func (t *turns) Get(ctx context.Context, id string) (store.Refund, error) {

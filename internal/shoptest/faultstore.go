@@ -167,8 +167,8 @@ func (f *FaultStore) Redeliver(ctx context.Context, id string, e store.Event, ac
 	return due, err
 }
 
-func (f *FaultStore) Due(ctx context.Context, app string, lease time.Duration, n int) (due []store.Refund, err error) {
-	err = f.Around(ctx, Call{Name: "Due"}, func() (err error) { due, err = f.Store.Due(ctx, app, lease, n); return err })
+func (f *FaultStore) Due(ctx context.Context, app string, lease time.Duration, n int, pending bool) (due []store.Refund, err error) {
+	err = f.Around(ctx, Call{Name: "Due"}, func() (err error) { due, err = f.Store.Due(ctx, app, lease, n, pending); return err })
 	return due, err
 }
 

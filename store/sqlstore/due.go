@@ -11,9 +11,13 @@ import (
 
 // Due implements [store.Ledger]. What another process holds a lock on, because
 // its hook runs within [Store.DeliverTx], is not waited for.
-func (s *Store) Due(ctx context.Context, app string, lease time.Duration, n int) (due []store.Refund, err error) {
+func (s *Store) Due(ctx context.Context, app string, lease time.Duration, n int, pending bool) (due []store.Refund, err error) {
 	if n <= 0 {
 		return nil, ctx.Err()
+	}
+	which := "app = ? AND next_at <= ?"
+	if pending {
+		which += " AND state = 'pending'"
 	}
 	var unread error
 	err = s.retry(ctx, "due", func() error {
@@ -22,7 +26,7 @@ func (s *Store) Due(ctx context.Context, app string, lease time.Duration, n int)
 		if err != nil {
 			return err
 		}
-		rows, err := s.allRows(ctx, selectRows+"app = ? AND next_at <= ? ORDER BY next_at, id LIMIT ?", app, now.UnixMicro(), n)
+		rows, err := s.allRows(ctx, selectRows+which+" ORDER BY next_at, id LIMIT ?", app, now.UnixMicro(), n)
 		if err != nil || len(rows) == 0 {
 			return err
 		}

@@ -74,7 +74,7 @@ var migrations = [][]string{{
 	has_node SMALLINT NOT NULL,
 	doc {doc} NOT NULL
 )`,
-	`CREATE INDEX {index}_due ON {refunds} (app, next_at, id) WHERE next_at IS NOT NULL`,
+	`CREATE INDEX {index}_due ON {refunds} (app, next_at, id, state) WHERE next_at IS NOT NULL`,
 	`CREATE INDEX {index}_created ON {refunds} (app, created_at, id, state)`,
 	`CREATE INDEX {index}_settled ON {refunds} (app, has_node, settled_at) WHERE settled_at IS NOT NULL`,
 	`CREATE INDEX {index}_out_trade_no ON {refunds} (out_trade_no, app) WHERE out_trade_no IS NOT NULL`,

@@ -13,7 +13,7 @@ import (
 // due expects the refunds of these request numbers, in this order.
 func due(t *testing.T, s store.Store, lease time.Duration, n int, want ...string) {
 	t.Helper()
-	found, err := s.Due(t.Context(), "app", lease, n)
+	found, err := s.Due(t.Context(), "app", lease, n, false)
 	if err != nil {
 		t.Fatal("Due:", err)
 	}
@@ -69,6 +69,16 @@ var dueTests = []test{
 		due(t, s, long, 3, "3")
 		due(t, s, long, 3)
 	}},
+	{"only what is pending, if asked so", func(t *testing.T, s store.Store) {
+		succeeded(t, s)
+		pending := mustOpen(t, s, trade("order", "pending"), unlimited, store.Created)
+		mustSettle(t, s, pending.ID, store.Settlement{Source: store.ByQuery, Attention: "look"}) // and so due at once
+		found, err := s.Due(t.Context(), "app", long, 9, true)
+		if err != nil || len(found) != 1 || found[0].OutRequestNo != "pending" {
+			t.Errorf("Due = %v, %v", found, err)
+		}
+		due(t, s, long, 9, "number")
+	}},
 	{"of one application", func(t *testing.T, s store.Store) {
 		for _, app := range []string{"other", "App", ""} {
 			r := trade("order", "number")
@@ -80,7 +90,7 @@ var dueTests = []test{
 	{"as it is kept, with its time", func(t *testing.T, s store.Store) {
 		id := succeeded(t, s)
 		before := time.Now()
-		got, err := s.Due(t.Context(), "app", long, 1)
+		got, err := s.Due(t.Context(), "app", long, 1, false)
 		if err != nil || len(got) != 1 {
 			t.Fatalf("Due = %v, %v", got, err)
 		}
@@ -126,7 +136,7 @@ var dueTests = []test{
 		var mu sync.Mutex
 		times := make(map[string]int)
 		take := func() (n int) {
-			found, err := s.Due(t.Context(), "app", long, 4)
+			found, err := s.Due(t.Context(), "app", long, 4, false)
 			if err != nil {
 				t.Error("Due:", err)
 			}

@@ -60,7 +60,7 @@ var openTests = []test{
 			t.Fatalf("List = %v, %v", listed, err)
 		}
 		fresh("List", listed[0])
-		taken, err := s.Due(t.Context(), "app", long, 9)
+		taken, err := s.Due(t.Context(), "app", long, 9, false)
 		if err != nil || len(taken) != 1 {
 			t.Fatalf("Due = %v, %v", taken, err)
 		}

@@ -715,7 +715,7 @@ func (l modelStore) List(_ context.Context, f store.Filter) ([]store.Refund, err
 }
 
 // Due hands out one refund at a time, so that a step is the same each time.
-func (l modelStore) Due(_ context.Context, _ string, lease time.Duration, _ int) ([]store.Refund, error) {
+func (l modelStore) Due(_ context.Context, _ string, lease time.Duration, _ int, _ bool) ([]store.Refund, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := ledgerTime()

@@ -1,0 +1,56 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"sync"
+)
+
+// hooks counts the calls of the host's code that have not ended.
+type hooks struct {
+	mu   sync.Mutex
+	n    int
+	none chan struct{} // closed when n is 0 again; nil: nobody waits
+}
+
+func (h *hooks) begin() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.n++
+}
+
+func (h *hooks) end() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.n--; h.n == 0 && h.none != nil {
+		close(h.none)
+		h.none = nil
+	}
+}
+
+// wait waits until none runs, or ctx ends; then it fails, and says how many still do.
+func (h *hooks) wait(ctx context.Context) error {
+	h.mu.Lock()
+	if h.n > 0 && h.none == nil {
+		h.none = make(chan struct{})
+	}
+	n, none := h.n, h.none
+	h.mu.Unlock()
+	if n == 0 {
+		return nil
+	}
+	select {
+	case <-none:
+		return nil
+	case <-ctx.Done():
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return fmt.Errorf("alirefund: %d hooks have not returned: %w", h.n, ctx.Err())
+}
+
+// Close waits until the hooks that requests, notifications and [Engine.Run] have begun
+// have returned and what they did is recorded, or until ctx ends; then it fails with
+// ctx's error. Stop the server and Run first: Close stops neither, and an engine works
+// on after it.
+func (e *Engine) Close(ctx context.Context) error { return e.hooks.wait(ctx) }
