@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -16,6 +17,10 @@ import (
 
 // MaxBody is the size of the largest body that the routes read, 64 KiB.
 const MaxBody = notify.MaxBody
+
+// bodyTime is how long the body of a notification may take to arrive. Alipay's take
+// milliseconds; a stranger's could take as long as they like.
+const bodyTime = 10 * time.Second
 
 // success is what Alipay takes as an acknowledgement: these seven bytes.
 const success = "success"
@@ -114,8 +119,14 @@ func (m *Module) open(c *gin.Context) (*notify.Notification, error) {
 		io.Closer
 	}{io.TeeReader(c.Request.Body, &body), c.Request.Body}
 	r := c.Request
+	slow := http.NewResponseController(c.Writer)
+	_ = slow.SetReadDeadline(time.Now().Add(bodyTime)) // a server without deadlines has its own ways
 	n, err := m.Receive(r)
-	if err != nil {
+	if err == nil {
+		// All is read, and a hook may take its time. After an error the deadline stays,
+		// for net/http reads what is left of a body.
+		_ = slow.SetReadDeadline(time.Time{})
+	} else {
 		received := body.Bytes()
 		if len(received) == 0 { // an earlier handler parsed the form
 			received = []byte(r.PostForm.Encode())

@@ -1,7 +1,9 @@
 package alirefund_test
 
 import (
+	"bufio"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -224,4 +226,45 @@ func TestBodyReadByAnEarlierMiddleware(t *testing.T) {
 		t.Errorf("a body that is gone: %d %s", got.Status, got.Text)
 	}
 	s.ExpectTold("refund_succeeded")
+}
+
+// pipes is a listener whose connections take no sockets, so that it works in a bubble.
+type pipes struct{ conns chan net.Conn }
+
+func (p pipes) Accept() (net.Conn, error) {
+	if c, ok := <-p.conns; ok {
+		return c, nil
+	}
+	return nil, net.ErrClosed
+}
+func (p pipes) Close() error   { return nil }
+func (p pipes) Addr() net.Addr { return &net.TCPAddr{} }
+
+// A stranger who sends three bytes and then nothing is answered, whatever timeouts the
+// server has.
+func TestSlowNotificationIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := shoptest.NewShop(t)
+		listener := pipes{make(chan net.Conn, 1)}
+		server := &http.Server{Handler: s.Router}
+		ended := make(chan error, 1)
+		go func() { ended <- server.Serve(listener) }()
+		near, far := net.Pipe()
+		listener.conns <- far
+		began := time.Now()
+		go func() {
+			_, _ = io.WriteString(near, "POST /alipay/notify HTTP/1.1\r\nHost: shop\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 60000\r\n\r\na=b")
+		}()
+		response, err := http.ReadResponse(bufio.NewReader(near), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); response.StatusCode < 400 || took != 10*time.Second {
+			t.Errorf("%s after %v", response.Status, took)
+		}
+		_ = near.Close()
+		close(listener.conns)
+		_ = server.Close()
+		<-ended
+	})
 }

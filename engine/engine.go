@@ -50,6 +50,12 @@ type Engine struct {
 // Logger is where the engine logs: Config.Logger, or its default.
 func (e *Engine) Logger() *slog.Logger { return e.log }
 
+// Close waits until the hooks that requests, notifications and [Engine.Run] have begun
+// have returned and what they did is recorded, or until ctx ends; then it fails with
+// ctx's error. Stop the server and Run first: Close stops neither, and an engine works
+// on after it.
+func (e *Engine) Close(ctx context.Context) error { return e.hooks.wait(ctx) }
+
 // detach returns a context that outlives the caller: once money may move, its
 // hanging up must not stop what has to be recorded. Each call within has a
 // timeout of its own.

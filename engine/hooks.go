@@ -48,9 +48,3 @@ func (h *hooks) wait(ctx context.Context) error {
 	defer h.mu.Unlock()
 	return fmt.Errorf("alirefund: %d hooks have not returned: %w", h.n, ctx.Err())
 }
-
-// Close waits until the hooks that requests, notifications and [Engine.Run] have begun
-// have returned and what they did is recorded, or until ctx ends; then it fails with
-// ctx's error. Stop the server and Run first: Close stops neither, and an engine works
-// on after it.
-func (e *Engine) Close(ctx context.Context) error { return e.hooks.wait(ctx) }

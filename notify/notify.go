@@ -63,7 +63,10 @@ func read(r *http.Request) ([]byte, error) {
 	}
 	var body []byte
 	if r.Body != nil {
-		buf := bytes.NewBuffer(make([]byte, 0, max(r.ContentLength, 0)+bytes.MinRead))
+		// Room for what most notifications are; more only as it arrives, for what a
+		// stranger says will arrive costs him nothing.
+		const usual = 4 << 10
+		buf := bytes.NewBuffer(make([]byte, 0, min(max(r.ContentLength, 0), usual)+bytes.MinRead))
 		_, err := buf.ReadFrom(io.LimitReader(r.Body, MaxBody+1))
 		body = buf.Bytes()
 		var limit *http.MaxBytesError

@@ -156,3 +156,20 @@ func TestReceiveOverHTTP(t *testing.T) {
 		t.Errorf("%s, %v", got, err)
 	}
 }
+
+// A stranger who says that much will come, and sends little, is given little memory.
+func TestClaimedLengthTakesNoMemory(t *testing.T) {
+	took := testing.Benchmark(func(b *testing.B) {
+		b.ReportAllocs()
+		for range b.N {
+			r := httptest.NewRequest(http.MethodPost, "/notify", strings.NewReader("a=b"))
+			r.ContentLength = notify.MaxBody
+			if _, err := receiver(t).Receive(r); !errors.Is(err, notify.ErrUnread) {
+				b.Fatal(err)
+			}
+		}
+	})
+	if each := took.AllocedBytesPerOp(); each > notify.MaxBody/4 {
+		t.Errorf("three bytes take %d bytes of memory", each)
+	}
+}
