@@ -153,19 +153,26 @@ func fill(into reflect.Value, raw json.RawMessage, at string) error {
 		into.SetString(text(raw[1 : len(raw)-1]))
 		return nil
 	}
-	if err := twice(raw, at); err != nil {
+	if err := twice(raw, at, 1); err != nil {
 		return err
 	}
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.DisallowUnknownFields()
 	if err := d.Decode(into.Addr().Interface()); err != nil {
-		return invalid(at, "type", Text{
-			En: at[1:] + " must be a list as Alipay documents it, without further fields",
-			Zh: at[1:] + "必须是支付宝文档规定的列表，不能包含其他字段",
-		})
+		return notAList(at)
 	}
 	return nil
 }
+
+func notAList(at string) *ValidationError {
+	return invalid(at, "type", Text{
+		En: at[1:] + " must be a list as Alipay documents it, without further fields",
+		Zh: at[1:] + "必须是支付宝文档规定的列表，不能包含其他字段",
+	})
+}
+
+// deepest is how deep the lists of a request go: a list in an object in a list.
+const deepest = 3
 
 func invalid(pointer, rule string, detail Text) *ValidationError {
 	return &ValidationError{Fields: []FieldError{{Pointer: pointer, Rule: rule, Detail: detail}}}
@@ -197,13 +204,17 @@ func amountText(at string) Text {
 	}
 }
 
-// twice refuses a value in which an object has a key twice, at any depth:
-// decoders disagree on which one counts.
-func twice(raw []byte, at string) (err error) {
+// twice refuses a value in which an object has a key twice, at any depth: decoders
+// disagree on which one counts. It refuses one that is deeper than any list of a
+// request, for each level is scanned by those above it.
+func twice(raw []byte, at string, depth int) (err error) {
 	below := func(name string, value []byte) {
 		if err == nil {
-			err = twice(value, at+"/"+name)
+			err = twice(value, at+"/"+name, depth+1)
 		}
+	}
+	if (raw[0] == '{' || raw[0] == '[') && depth > deepest {
+		return notAList("/" + strings.Split(at, "/")[1])
 	}
 	switch raw[0] {
 	case '{':
@@ -235,7 +246,18 @@ func notJSON() *bodyError {
 	return &bodyError{"not_json", "", Text{En: "the body must be one JSON object", Zh: "请求体必须是一个JSON对象"}}
 }
 
+// unsupported are fields that Alipay documents and the module does not take, and why.
+var unsupported = map[string]Text{
+	"org_pid": {
+		En: "org_pid, of banks that connect merchants to Alipay, is not supported: every question about the refund would need it too",
+		Zh: "不支持org_pid（银行间联模式）：此后的每次查询也都需要它",
+	},
+}
+
 func unknownField(at string, fields []jsonField) *bodyError {
+	if why, known := unsupported[at[1:]]; known {
+		return &bodyError{"unknown_field", at, why}
+	}
 	names := make([]string, len(fields))
 	for i, f := range fields {
 		names[i] = f.name

@@ -24,7 +24,7 @@ type CouponRefundRequest struct {
 	// and not the payment's. The same number again is the same refund.
 	OutRequestNo string       `json:"out_request_no" validate:"required,max=64,plain"`
 	Amount       money.Amount `json:"amount" validate:"amount"`
-	Remark       string       `json:"remark" validate:"required,max=100,plain"`
+	Remark       string       `json:"remark" validate:"required,max=100,plain=text"`
 	// Product is which of Alipay's products the red packet is of; Config.CouponProduct
 	// if it is empty.
 	Product CouponProduct `json:"product" validate:"omitempty,oneof=alipay.fund.coupon.order.refund alipay.fund.trans.refund"`

@@ -27,12 +27,19 @@ type RefundRequest struct {
 	// refund needs one; without it the order's number is it. The same number
 	// again is the same refund.
 	OutRequestNo string `json:"out_request_no" validate:"max=64,plain"`
-	RefundReason string `json:"refund_reason" validate:"max=256,plain"` // shown to the buyer
+	RefundReason string `json:"refund_reason" validate:"max=256,plain=text"` // shown to the buyer
 
 	RefundGoodsDetail       []gateway.RefundGoods   `json:"refund_goods_detail" validate:"max=100,dive"`
 	RefundRoyaltyParameters []gateway.RefundRoyalty `json:"refund_royalty_parameters" validate:"max=20,dive"`
 	QueryOptions            []string                `json:"query_options" validate:"max=8,dive,oneof=refund_detail_item_list deposit_back_info refund_voucher_detail_list"`
 	RelatedSettleConfirmNo  string                  `json:"related_settle_confirm_no" validate:"max=64,plain"`
+	// OperatorID, StoreID and TerminalID are the merchant's own numbers: who refunds,
+	// in which shop, at which till.
+	OperatorID string `json:"operator_id" validate:"max=30,plain"`
+	StoreID    string `json:"store_id" validate:"max=32,plain"`
+	TerminalID string `json:"terminal_id" validate:"max=32,plain"`
+	// RefundCurrency may say that the amount is in CNY, which it is without.
+	RefundCurrency string `json:"refund_currency" validate:"omitempty,oneof=CNY"`
 
 	// Merchant names whom an ISV's application acts for, best by the merchant's
 	// auth_app_id, and Config.AppAuthToken returns its token. AppAuthToken is
@@ -75,6 +82,7 @@ func (e *Engine) Refund(ctx context.Context, request RefundRequest) (Result, err
 		OutTradeNo: order, OutRequestNo: number, RefundAmount: request.RefundAmount, RefundReason: request.RefundReason,
 		RefundGoodsDetail: request.RefundGoodsDetail, RefundRoyaltyParameters: request.RefundRoyaltyParameters,
 		QueryOptions: request.QueryOptions, RelatedSettleConfirmNo: request.RelatedSettleConfirmNo,
+		OperatorID: request.OperatorID, StoreID: request.StoreID, TerminalID: request.TerminalID,
 	})
 	if err != nil {
 		return Result{}, nothingSent("biz_content", err)

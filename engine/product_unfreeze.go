@@ -21,7 +21,7 @@ type UnfreezeRequest struct {
 	// and not the freezing's. The same number again is the same release.
 	OutRequestNo string       `json:"out_request_no" validate:"required,max=64,plain"`
 	Amount       money.Amount `json:"amount" validate:"amount"`
-	Remark       string       `json:"remark" validate:"required,max=100,plain"`
+	Remark       string       `json:"remark" validate:"required,max=100,plain=text"`
 	// ExtraParam is a JSON object in a text; its one documented key is
 	// unfreezeBizInfo.
 	ExtraParam string `json:"extra_param" validate:"omitempty,max=1024,json"`

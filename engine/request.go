@@ -49,7 +49,7 @@ func newRules() (*rules, error) {
 		entranslations.RegisterDefaultTranslations(r.validate, r.en),
 		zhtranslations.RegisterDefaultTranslations(r.validate, r.zh),
 		own("amount", isAmount, "{0} is required, between 0.01 and 100000000.00 yuan", "{0}为必填字段，必须在0.01元到100000000.00元之间"),
-		own("plain", isPlain, "{0} must have no control characters and no blanks at its ends", "{0}不能包含控制字符，首尾不能有空白"),
+		own("plain", isPlain, "{0} must have no control characters, no invisible ones, and no blanks at its ends; it has {1}", "{0}不能包含控制字符和不可见字符，首尾不能有空白；其中有{1}"),
 		own("startsnotwith", nil, "{0} must not begin with {1}", "{0}不能以{1}开头"),
 		own("required_without", nil, "{0} or {1} is required", "{0}与{1}至少填写一个"),
 	)
@@ -62,8 +62,13 @@ func add(tag, text string) validator.RegisterTranslationsFunc {
 func say(tag string) validator.TranslationFunc {
 	return func(t ut.Translator, e validator.FieldError) string {
 		param := e.Param()
-		if tag == "required_without" {
+		switch tag {
+		case "required_without":
 			param = "trade_no"
+		case "plain":
+			text, _ := e.Value().(string)
+			r, _ := notPlain(text, param)
+			param = fmt.Sprintf("U+%04X", r)
 		}
 		text, err := t.T(tag, e.Field(), param)
 		if err != nil {
@@ -75,12 +80,31 @@ func say(tag string) validator.TranslationFunc {
 
 func isAmount(f validator.FieldLevel) bool { return money.Amount(f.Field().Int()).InRange() }
 
+// isPlain refuses what is not seen, so that two numbers that look the same are the same.
+// In a text for people (plain=text) wide blanks and joiners have their use.
 func isPlain(f validator.FieldLevel) bool {
-	text := f.Field().String()
-	// U+FFFD is what decoders make of anything that is no character: two texts
-	// with it may have been different.
-	return text == strings.TrimSpace(text) && utf8.ValidString(text) && !strings.ContainsRune(text, utf8.RuneError) &&
-		strings.IndexFunc(text, unicode.IsControl) < 0
+	_, wrong := notPlain(f.Field().String(), f.Param())
+	return !wrong
+}
+
+// notPlain returns the first character that must not be in a text.
+func notPlain(text, of string) (r rune, wrong bool) {
+	for _, r := range text {
+		// U+FFFD is what decoders make of anything that is no character: two texts
+		// with it may have been different.
+		if r == utf8.RuneError || unicode.IsControl(r) {
+			return r, true
+		}
+		if of != "text" && r != ' ' && unicode.In(r, unicode.Cf, unicode.Z) {
+			return r, true
+		}
+	}
+	first, _ := utf8.DecodeRuneInString(text)
+	last, _ := utf8.DecodeLastRuneInString(text)
+	if unicode.IsSpace(first) {
+		return first, true
+	}
+	return last, unicode.IsSpace(last)
 }
 
 // check returns a [*ValidationError] with every wrong field of a request, or

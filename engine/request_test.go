@@ -10,6 +10,7 @@ import (
 
 	"github.com/alirefund/alirefund"
 	"github.com/alirefund/alirefund/alipaytest"
+	"github.com/alirefund/alirefund/gateway"
 	"github.com/alirefund/alirefund/internal/shoptest"
 )
 
@@ -44,6 +45,11 @@ var wrongFields = []struct{ path, body, code, pointers string }{
 	{"refunds", tradeWith(`"out_request_no":"1 "`), "invalid_fields", "/out_request_no"},
 	{"refunds", tradeWith(`"out_request_no":"a\nb"`), "invalid_fields", "/out_request_no"},
 	{"refunds", tradeWith(`"refund_reason":"` + strings.Repeat("1", 257) + `"`), "invalid_fields", "/refund_reason"},
+	{"refunds", tradeWith(`"operator_id":"` + strings.Repeat("1", 31) + `"`), "invalid_fields", "/operator_id"},
+	{"refunds", tradeWith(`"store_id":"` + strings.Repeat("1", 33) + `"`), "invalid_fields", "/store_id"},
+	{"refunds", tradeWith(`"terminal_id":"` + strings.Repeat("1", 33) + `"`), "invalid_fields", "/terminal_id"},
+	{"refunds", tradeWith(`"refund_currency":"USD"`), "invalid_fields", "/refund_currency"},
+	{"refunds", tradeWith(`"refund_royalty_parameters":[{"trans_in":"1","amount_percentage":101}]`), "invalid_fields", "/refund_royalty_parameters/0/amount_percentage"},
 	{"refunds", tradeWith(`"trade_no":" 1"`), "invalid_fields", "/trade_no"},
 	{"refunds", tradeWith(`"trade_no":"` + strings.Repeat("1", 65) + `"`), "invalid_fields", "/trade_no"},
 	{"refunds", tradeWith(`"app_auth_token":"` + strings.Repeat("1", 41) + `"`), "invalid_fields", "/app_auth_token"},
@@ -94,4 +100,25 @@ func TestLengthsAreInCharacters(t *testing.T) {
 	s := shoptest.NewShop(t)
 	p := s.Alipay.AddRedPacket(alipaytest.RedPacket{})
 	s.Expect(s.Coupon(`{"auth_no":"`+p.AuthNo+`","out_request_no":"C1","amount":1,"remark":"`+strings.Repeat("退", 100)+`"}`), 200, "succeeded")
+}
+
+// What people read may hold what a number may not: a wide blank, a joined emoji.
+func TestTextsForPeople(t *testing.T) {
+	s := shoptest.NewShop(t)
+	s.Trade()
+	s.Expect(s.Refund(`{"out_trade_no":"`+shoptest.Order+`","refund_amount":1,"out_request_no":"R 1","refund_reason":"破损　👨‍👩‍👧"}`), 200, "succeeded")
+}
+
+// What a till knows goes to Alipay as it was given; the currency is the only one there is.
+func TestFieldsOfATill(t *testing.T) {
+	s := shoptest.NewShop(t)
+	s.Trade()
+	s.Expect(s.Refund(`{"out_trade_no":"`+shoptest.Order+`","refund_amount":1,"out_request_no":"R1","operator_id":"OP1","store_id":"S1","terminal_id":"T1","refund_currency":"CNY",
+		"refund_royalty_parameters":[{"trans_in":"2088101126708402","amount_percentage":50}]}`), 200, "succeeded")
+	sent := s.CallsOf(gateway.MethodTradeRefund)[0].BizContent
+	for _, want := range []string{`"operator_id":"OP1"`, `"store_id":"S1"`, `"terminal_id":"T1"`, `"amount_percentage":50`} {
+		if !strings.Contains(sent, want) {
+			t.Errorf("%s misses in %s", want, sent)
+		}
+	}
 }

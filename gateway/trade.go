@@ -20,6 +20,9 @@ type TradeRefund struct {
 	RefundRoyaltyParameters []RefundRoyalty `json:"refund_royalty_parameters,omitempty"`
 	QueryOptions            []string        `json:"query_options,omitempty"`
 	RelatedSettleConfirmNo  string          `json:"related_settle_confirm_no,omitempty"`
+	OperatorID              string          `json:"operator_id,omitempty"` // the merchant's own numbers: who, in which shop, at which till
+	StoreID                 string          `json:"store_id,omitempty"`
+	TerminalID              string          `json:"terminal_id,omitempty"`
 }
 
 // RefundGoods is one article of a refund.
@@ -39,9 +42,12 @@ type RefundRoyalty struct {
 	TransIn      string       `json:"trans_in" validate:"required,max=28"`
 	TransInType  string       `json:"trans_in_type,omitempty" validate:"max=64"`
 	Amount       money.Amount `json:"amount,omitempty" validate:"omitempty,amount"`
-	Desc         string       `json:"desc,omitempty" validate:"max=1000"`
-	RoyaltyScene string       `json:"royalty_scene,omitempty" validate:"max=256"`
-	TransInName  string       `json:"trans_in_name,omitempty" validate:"max=64"`
+	// AmountPercentage instead of Amount: 1 to 100 (OpenApiRoyaltyDetailInfoPojo of
+	// Alipay's SDKs).
+	AmountPercentage int    `json:"amount_percentage,omitempty" validate:"omitempty,min=1,max=100"`
+	Desc             string `json:"desc,omitempty" validate:"max=1000"`
+	RoyaltyScene     string `json:"royalty_scene,omitempty" validate:"max=256"`
+	TransInName      string `json:"trans_in_name,omitempty" validate:"max=64"`
 }
 
 // TradeRefundAnswer is the node of alipay.trade.refund, and of the first seed
