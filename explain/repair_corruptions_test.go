@@ -56,6 +56,8 @@ var ofForms = []corruption{
 	{"auth_app_id dropped", explain.FieldDropped, drop("auth_app_id")},
 	{"trade_status dropped", explain.FieldDropped, drop("trade_status")},
 	{"sign dropped", explain.MissingSign, drop("sign")},
+	{"sign emptied, and last", explain.MissingSign, func(b string) string { return drop("sign")(b) + "&sign=" }},
+	{"sign emptied, and first", explain.MissingSign, func(b string) string { return "sign=&" + drop("sign")(b) }},
 	{"sign emptied", explain.MissingSign, func(b string) string { return strings.Replace(b, part(b, "sign"), "sign=", 1) }},
 	{"sign_type changed", explain.SignTypeChanged, replace("sign_type=RSA2", "sign_type=RSA")},
 	{"sign in URL base64", explain.SignDamaged, sign(strings.NewReplacer("+", "-", "/", "_", "=", "").Replace)},

@@ -226,7 +226,7 @@ func cutOff(raw []byte, f *form) bool {
 	case strings.HasPrefix(name, "gmt_") || name == "notify_time":
 		return partOfTime.MatchString(value)
 	case name == "sign":
-		return len(value) < 344 && len(value) != 172 && strings.Trim(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=") == ""
+		return value != "" && len(value) < 344 && len(value) != 172 && strings.Trim(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=") == ""
 	}
 	return false
 }

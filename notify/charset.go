@@ -11,8 +11,10 @@ import (
 
 // transcode turns the values into UTF-8. It runs after verification, because
 // what is signed are the bytes of the notice's own charset. Texts are written by
-// people and cut off by byte counts, so a piece that is no character becomes
-// U+FFFD. In an identifier that is refused: two different ones could become equal.
+// people and cut off by byte counts, or in a charset that nobody names, so a piece
+// that is no character becomes U+FFFD; [Notification.Raw] has it as it was. In an
+// identifier that decides something it is refused: two different ones could become
+// equal.
 func (n *Notification) transcode() error {
 	decoder, err := decoderOf(n.Get("charset"))
 	if err != nil {
@@ -30,10 +32,13 @@ func (n *Notification) transcode() error {
 		default:
 			value = strings.ToValidUTF8(value, string(utf8.RuneError))
 		}
-		if isIdentifier(p.Key) && strings.ContainsRune(value, utf8.RuneError) {
+		if decides[p.Key] && strings.ContainsRune(value, utf8.RuneError) {
 			return fmt.Errorf("%w: %s has bytes that are no characters", ErrCharset, p.Key)
 		}
-		n.params[i].Value = value
+		if n.raw == nil {
+			n.raw = map[string]string{}
+		}
+		n.raw[p.Key], n.params[i].Value = p.Value, value
 	}
 	return nil
 }
@@ -55,10 +60,12 @@ func decoderOf(charset string) (*encoding.Decoder, error) {
 	return nil, fmt.Errorf("%w: it is neither UTF-8 nor GBK", ErrCharset)
 }
 
-// isIdentifier tells whether a field holds an identifier: Alipay's names of such
-// fields end alike (out_trade_no, app_id).
-func isIdentifier(key string) bool {
-	return strings.HasSuffix(key, "_no") || strings.HasSuffix(key, "_id")
+// decides are the fields by which a notification is known, matched with a refund, or
+// told to be somebody else's. A buyer's name, such as buyer_logon_id, decides nothing.
+var decides = map[string]bool{
+	"notify_id": true, "app_id": true, "auth_app_id": true, "seller_id": true, "msg_id": true, "msg_app_id": true, "merchant_app_id": true,
+	"out_trade_no": true, "trade_no": true, "out_biz_no": true,
+	"auth_no": true, "out_order_no": true, "operation_id": true, "out_request_no": true,
 }
 
 func isASCII(text string) bool {

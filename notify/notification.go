@@ -48,8 +48,9 @@ type Notification struct {
 	ID   string
 	Kind Kind
 
-	params []signer.Param // sorted by key
-	sha1   bool           // verified by the weak signature of sign_type=RSA
+	params []signer.Param    // sorted by key
+	raw    map[string]string // of those that were decoded: as they were
+	sha1   bool              // verified by the weak signature of sign_type=RSA
 }
 
 // Get returns the value of a field, or "" if it is absent.
@@ -61,6 +62,15 @@ func (n *Notification) Get(key string) string {
 		return ""
 	}
 	return n.params[i].Value
+}
+
+// Raw returns the bytes of a field as they were signed, which [Notification.Get] gives
+// in UTF-8 and repaired; "" if it is absent.
+func (n *Notification) Raw(key string) string {
+	if value, ok := n.raw[key]; ok {
+		return value
+	}
+	return n.Get(key)
 }
 
 // Fields yields every field that is present, in the order of the keys, without

@@ -146,6 +146,8 @@ func TestOpenAccepts(t *testing.T) {
 		{"GB18030", gbk(t, payment, "GB18030").post(t), "subject", "鞋 + 帽子"},
 		{"text cut off within a character", payment.with(fields{"subject": "鞋\xe9\x9e"}).post(t), "subject", "鞋\ufffd"},
 		{"text cut off within a GBK character", payment.with(fields{"charset": "GBK", "subject": "\xd0\xac\xd0"}).post(t), "subject", "鞋\ufffd"},
+		{"buyer cut off within a character", payment.with(fields{"buyer_logon_id": "张\xe4"}).post(t), "buyer_logon_id", "张\ufffd"},
+		{"buyer in a GBK that nobody names", payment.with(fields{"buyer_logon_id": "\xce\xd2***"}).post(t), "buyer_logon_id", "\ufffd***"},
 		{"seller by e-mail", payment.with(fields{"seller_id": "null", "seller_email": sellerID}).post(t), "seller_id", ""},
 		{"no seller", payment.with(fields{"seller_id": "", "seller_email": ""}).post(t), "seller_id", ""},
 		{"red packet without an application", couponRefund.with(fields{"app_id": ""}).post(t), "out_request_no", "R-1"},
@@ -319,5 +321,18 @@ func TestNotificationOutlivesTheBody(t *testing.T) {
 	clear(body)
 	if !maps.Equal(maps.Collect(n.Fields()), payment) || n.ID != notifyID {
 		t.Error("the notification changed with the body")
+	}
+}
+
+// What was repaired is kept as it was signed.
+func TestRaw(t *testing.T) {
+	n, err := receiver(t).Open(payment.with(fields{"buyer_logon_id": "张\xe4"}).post(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]string{"buyer_logon_id": "张\xe4", "out_trade_no": n.OutTradeNo(), "absent": ""} {
+		if got := n.Raw(key); got != want {
+			t.Errorf("%s is %q, want %q", key, got, want)
+		}
 	}
 }
