@@ -66,11 +66,9 @@ func (e *Engine) Run(ctx context.Context) {
 				}
 				toTell.Add(1)
 				defer toTell.Add(-1)
-				select {
-				case telling <- struct{}{}:
+				if enter(ctx, telling) { // else it stays due
 					tell()
 					<-telling
-				case <-ctx.Done(): // it stays due
 				}
 			})
 		}
@@ -88,6 +86,21 @@ func (e *Engine) Run(ctx context.Context) {
 		case <-time.After(pause):
 		case <-ctx.Done():
 		}
+	}
+}
+
+// enter takes a place, which is waited for until ctx ends.
+func enter(ctx context.Context, places chan struct{}) bool {
+	select {
+	case places <- struct{}{}: // also at the end, for what was begun
+		return true
+	default:
+	}
+	select {
+	case places <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 
