@@ -262,7 +262,8 @@ func TestSlowNotificationIsGivenUp(t *testing.T) {
 		if took := time.Since(began); response.StatusCode < 400 || took != 10*time.Second {
 			t.Errorf("%s after %v", response.Status, took)
 		}
-		_ = near.Close()
+		_ = near.Close() // and what is left of the body
+		_ = response.Body.Close()
 		close(listener.conns)
 		_ = server.Close()
 		<-ended

@@ -13,6 +13,15 @@ func persist(ctx context.Context, write func(context.Context) error) error {
 	return retry(ctx, write)
 }
 
+// lasting returns ctx, or where it ends too soon for a write, one that does not: what
+// was learnt has happened, however long that took.
+func lasting(ctx context.Context) (context.Context, context.CancelFunc) {
+	if ends, some := ctx.Deadline(); ctx.Err() == nil && (!some || time.Until(ends) >= storeTime) {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(context.WithoutCancel(ctx), storeTime)
+}
+
 // retry writes to the store, and tries again for a while if that fails. What is
 // not written down in the end is asked about, or done, again.
 func retry(ctx context.Context, write func(context.Context) error) (err error) {

@@ -24,7 +24,9 @@ func (e *Engine) settle(ctx context.Context, r store.Refund, c *claim, s store.S
 	}
 	var settled store.Refund
 	var changed bool
-	err := retry(ctx, func(ctx context.Context) (err error) {
+	lasting, cancel := lasting(ctx)
+	defer cancel()
+	err := retry(lasting, func(ctx context.Context) (err error) {
 		settled, changed, err = e.ledger.Settle(ctx, r.ID, s)
 		return err
 	})

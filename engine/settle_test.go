@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"context"
 	"log/slog"
 	"strings"
 	"testing"
@@ -85,6 +86,30 @@ func TestFailureThatWasTooEarly(t *testing.T) {
 		if lines := log.Lines("had failed has succeeded"); len(lines) != 1 {
 			t.Errorf("%d lines say so", len(lines))
 		}
+	})
+}
+
+// A store that answered only when the request's time was over still hears what became
+// of the send: that nothing was sent.
+func TestWhatIsLearntOutlivesTheRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := shoptest.NewShop(t)
+		s.Trade()
+		s.Around(func(ctx context.Context, c shoptest.Call, call func() error) error {
+			if c.Name == "Settle" && ctx.Err() != nil {
+				return ctx.Err()
+			}
+			err := call()
+			if c.Name == "Sending" {
+				<-ctx.Done()
+			}
+			return err
+		})
+		if r := s.Refund(shoptest.Partly); r.Status != 503 || r.Str("code") != "nothing_sent" {
+			t.Errorf("%d %s", r.Status, r.Text)
+		}
+		s.ExpectMoved("")
+		s.ExpectTold("")
 	})
 }
 

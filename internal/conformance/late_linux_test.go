@@ -103,7 +103,7 @@ func newFarSide(t *testing.T) *farSide {
 		}
 	})}
 	t.Cleanup(func() { _ = server.Close() })
-	go server.Serve(listener) //nolint:errcheck // it ends when it is closed
+	go server.Serve(listener)
 	f.address, f.far = listener.Addr().String(), far
 	return f
 }
