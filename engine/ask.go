@@ -11,36 +11,57 @@ import (
 
 // ask asks Alipay about a refund that has not succeeded and settles what it
 // answers. It tells whether the identical request may be sent again: after a signed
-// not-found, or where only its answer can tell. A refund that is being sent at this
-// moment is not asked about.
+// not-found, or where only its answer can tell.
 func (e *Engine) ask(ctx context.Context, r store.Refund, c *claim) (_ store.Refund, mayRepeat bool) {
+	r, said := e.hear(ctx, r, c)
+	return r, said == sendAgain || said == notFound && r.MayRepeat()
+}
+
+// heard is what was heard of a refund's last send.
+type heard uint8
+
+const (
+	nothing   heard = iota
+	notFound        // Alipay signs, late enough, that it knows nothing of it, and nobody has sent it since
+	sendAgain       // no question can tell, but the answer to the identical request will
+)
+
+// hear is ask, and tells what was heard. A refund that is being sent at this moment is
+// not asked about.
+func (e *Engine) hear(ctx context.Context, r store.Refund, c *claim) (store.Refund, heard) {
 	if r.State == store.Succeeded || r.Attempts == 0 || r.Lease.Held(r.AsOf) {
-		return r, false
+		return r, nothing
 	}
 	p, known := e.productOf(r)
 	if !known {
 		r, _ = e.refuseUnknown(ctx, r, c)
-		return r, false
+		return r, nothing
 	}
 	token, err := e.token(ctx, r)
 	if err != nil {
 		r, _ = e.settle(ctx, r, c, e.withoutToken(ctx, r, err))
-		return r, false
+		return r, nothing
 	}
-	last := r.Attempts
-	mayRepeat = false
+	said, last := nothing, r.Attempts
 	for _, q := range p.questions(r) {
 		a := e.put(ctx, p, q, r, last, token)
 		if r, err = e.settle(ctx, r, c, a.settlement); err != nil {
-			return r, false
+			return r, nothing
 		}
-		mayRepeat = a.repeat || a.verdict.Outcome == gateway.NotFound && a.late
+		switch {
+		case a.verdict.Outcome == gateway.NotFound && a.late:
+			said = notFound
+		case a.repeat:
+			said = sendAgain
+		}
 		if a.verdict.Outcome != gateway.Unresolved {
 			break
 		}
 	}
-	// Unless it was refused, or somebody else has sent it meanwhile.
-	return r, mayRepeat && r.MayRepeat() && r.Attempts == last
+	if r.Attempts != last {
+		return r, nothing
+	}
+	return r, said
 }
 
 // put puts one question to Alipay and says what is learnt from the answer. last is
@@ -72,22 +93,31 @@ func (e *Engine) withoutToken(ctx context.Context, r store.Refund, err error) st
 }
 
 // askAmount asks Alipay for the amount of a refund, whatever the ledger takes it
-// for; 0 if that cannot be had.
-func (e *Engine) askAmount(ctx context.Context, r store.Refund) money.Amount {
+// for; 0 if that cannot be had. It fails with [ErrUnsettled] if Alipay did not say, and
+// may another time.
+func (e *Engine) askAmount(ctx context.Context, r store.Refund) (money.Amount, error) {
 	r.Amount = 0
 	p, known := e.productOf(r)
 	if !known {
-		return 0
+		return 0, nil
 	}
 	token, err := e.token(ctx, r)
 	if err != nil {
-		return 0
+		return 0, nil //nolint:nilerr // nobody can ask
 	}
+	answered := false
 	for _, q := range p.questions(r) {
 		reply, err := e.gateway.Do(ctx, q.method, q.content, gateway.Options{AppAuthToken: token})
-		if q.judge(reply, err, want(r)).Outcome == gateway.Succeeded {
-			return q.amount(reply)
+		switch q.judge(reply, err, want(r)).Outcome {
+		case gateway.Succeeded:
+			return q.amount(reply), nil
+		case gateway.NotFound:
+			answered = true
+		case gateway.Failed, gateway.FailedRetryable, gateway.NotSent, gateway.Unresolved:
 		}
 	}
-	return 0
+	if !answered {
+		return 0, ErrUnsettled
+	}
+	return 0, nil
 }

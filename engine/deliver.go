@@ -16,39 +16,43 @@ import (
 // The hooks run beside the caller, who waits for as long as they may take. One
 // that takes longer is marked when it returns.
 func (e *Engine) deliver(ctx context.Context, r store.Refund, c *claim) bool {
-	due := r.Due()
-	if len(due) == 0 {
-		return true
+	all := true
+	for _, event := range r.Due() {
+		all = e.deliverBeside(ctx, r, event, c) && all
 	}
-	all, mine := true, c.has(r, due[0])
-	leave := e.enter(r.ID, mine)
+	return all
+}
+
+// deliverBeside delivers one event, on a goroutine of its own.
+func (e *Engine) deliverBeside(ctx context.Context, r store.Refund, event store.Event, c *claim) bool {
+	leave := e.enter(deliveryKey(r, event), c.has(r, event))
 	if leave == nil {
-		// While a hook runs, other events wait. Only the call for a person does not:
-		// the hook that runs may hang.
-		if due[len(due)-1] != store.RefundUnresolved {
-			return false
-		}
-		all, due = false, due[len(due)-1:]
-		if leave = e.enter(r.ID+" "+string(store.RefundUnresolved), mine); leave == nil {
-			return false
-		}
-	}
-	told := make(chan bool, 1)
-	e.hooks.begin()
-	go func() {
-		defer e.hooks.end()
-		for _, event := range due {
-			all = e.deliverOne(ctx, r, event, c) && all
-		}
-		leave()
-		told <- all
-	}()
-	select {
-	case all := <-told:
-		return all
-	case <-time.After(time.Duration(len(due)) * (e.config.Times.HookTimeout + storeTime)):
 		return false
 	}
+	told := make(chan bool, 1)
+	own := e.beginHook(ctx)
+	go func() {
+		defer own()
+		done := e.deliverOne(ctx, r, event, c)
+		leave()
+		told <- done
+	}()
+	select {
+	case done := <-told:
+		return done
+	case <-time.After(e.config.Times.HookTimeout + storeTime):
+		return false
+	}
+}
+
+// deliveryKey names what is delivered one after the other: while a hook runs, the
+// refund's other events wait. Only the call for a person does not: the hook that runs
+// may hang.
+func deliveryKey(r store.Refund, event store.Event) string {
+	if event == store.RefundUnresolved {
+		return r.ID + " " + string(event)
+	}
+	return r.ID
 }
 
 // enter begins the delivering of what key names in this process, unless it goes on

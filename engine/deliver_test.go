@@ -244,6 +244,31 @@ func TestHookLongerThanItsLease(t *testing.T) {
 	})
 }
 
+// Nor is the call for a person, which other hooks do not hold up.
+func TestCallForAPersonIsNotMadeBesideItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var calls atomic.Int32
+		s := shoptest.NewShop(t, func(c *alirefund.Config) {
+			c.OnRefundUnresolved = func(context.Context, alirefund.RefundUnresolved) error {
+				calls.Add(1)
+				time.Sleep(10 * time.Minute)
+				return nil
+			}
+		})
+		s.Trade()
+		defer time.Sleep(20 * time.Minute) // until it has returned
+		stop := s.Run()
+		defer stop()
+		s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.WrongSignature})
+		s.Always(alipaytest.WrongSignature, gateway.MethodRefundQuery)
+		s.Expect(s.Refund(shoptest.Partly), 202, "pending")
+		time.Sleep(9 * time.Minute)
+		if n := calls.Load(); n != 1 {
+			t.Errorf("%d calls at once", n)
+		}
+	})
+}
+
 // A hook that hangs holds up no answer, and is not called beside itself.
 func TestHookThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

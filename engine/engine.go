@@ -33,7 +33,7 @@ type Engine struct {
 	rules    *rules
 	log      *slog.Logger
 	// tokens holds the app_auth_tokens that came with requests, by refund id,
-	// while the refund is unresolved. They are never stored.
+	// while Alipay is still to be asked about the refund. They are never stored.
 	tokens sync.Map
 	// delivering holds the refunds whose hook is running here, by id: a hook that
 	// outlasts its lease is not called beside itself, nor a later event's before

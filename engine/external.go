@@ -39,7 +39,7 @@ func (e *Engine) merchantOf(n *notify.Notification) string {
 // merchant console or by itself, and delivers its event.
 func (e *Engine) recordExternal(ctx context.Context, r store.Refund) error {
 	if r.Amount == 0 && r.OutRequestNo != "" {
-		r.Amount = e.askAmount(ctx, r)
+		r.Amount, _ = e.askAmount(ctx, r) // the notification proves the refund without it
 	}
 	r.Origin, r.State, r.Source = store.FromNotice, store.Succeeded, store.ByNotice
 	recorded, opened, err := e.ledger.Open(ctx, r, store.Limit{})
@@ -68,7 +68,7 @@ func (e *Engine) settleNoticed(ctx context.Context, r store.Refund, s store.Sett
 func (e *Engine) askEach(ctx context.Context, rows []store.Refund) error {
 	open := false
 	for i, r := range rows {
-		rows[i], _ = e.ask(ctx, r, nil) // no c, which the next question might outlast
+		rows[i], _ = e.ask(ctx, r, nil) // no claim, which the next question might outlast
 		open = open || rows[i].State == store.Pending
 	}
 	if err := e.deliverAll(ctx, rows, nil); err != nil || !open {

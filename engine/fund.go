@@ -71,6 +71,7 @@ func fundAsked(order string) func(*asked) {
 		case a.verdict.Outcome == gateway.NotFound && a.refund.Stage(a.refund.AsOf) == store.StageRefusedPerhaps:
 			a.settlement.Attention = "a refund of the " + order + " was refused while an earlier send was unanswered; only a person can tell which is true"
 		case a.verdict.Outcome == gateway.Unresolved && guess:
+			a.unaskable = true
 			a.settlement.Code, a.settlement.SubCode, a.settlement.Message = "", "", "" // about the question, not about the refund
 			if a.late {
 				a.settlement.Attention = withoutPair(order)

@@ -17,9 +17,9 @@ func (b *brokenError) Error() string { return "alirefund: the hook " + b.what }
 // runtime.Goexit takes anything of ours along: both are a brokenError.
 func (e *Engine) begin(ctx context.Context, f func(context.Context) error) <-chan error {
 	ended := make(chan error, 1)
-	e.hooks.begin()
+	end := e.beginHook(ctx)
 	go func() {
-		defer e.hooks.end()
+		defer end()
 		var err error = &brokenError{"left its goroutine (runtime.Goexit)"} // unless f returns
 		defer func() {
 			if p := recover(); p != nil {

@@ -28,6 +28,24 @@ func (h *hooks) end() {
 	}
 }
 
+// ofRun is the key of the context under which Run works, with its own count of hooks.
+type ofRun struct{}
+
+// beginHook counts a hook, and returns how to end it.
+func (e *Engine) beginHook(ctx context.Context) (end func()) {
+	e.hooks.begin()
+	own, _ := ctx.Value(ofRun{}).(*hooks)
+	if own != nil {
+		own.begin()
+	}
+	return func() {
+		if own != nil {
+			own.end()
+		}
+		e.hooks.end()
+	}
+}
+
 // wait waits until none runs, or ctx ends; then it fails, and says how many still do.
 func (h *hooks) wait(ctx context.Context) error {
 	h.mu.Lock()

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -61,7 +62,7 @@ func (e *Engine) tradeRefunded(ctx context.Context, n *notify.Notification) erro
 	}
 	s := store.Settlement{Source: store.ByNotice, Finding: store.Success, TradeNo: strings.Clone(n.TradeNo())}
 	if r.Amount == 0 {
-		s.Amount = e.askAmount(ctx, r)
+		s.Amount, _ = e.askAmount(ctx, r)
 	}
 	return e.settleNoticed(ctx, r, s)
 }
@@ -71,7 +72,7 @@ func (e *Engine) tradeRefunded(ctx context.Context, n *notify.Notification) erro
 // proves to be another is told as a refund of its own. If Alipay does not say, the
 // notice is believed, unless something contradicts it.
 func (e *Engine) doubt(ctx context.Context, n *notify.Notification, r store.Refund, contradicted bool) error {
-	switch amount := e.askAmount(ctx, r); {
+	switch amount, _ := e.askAmount(ctx, r); {
 	case amount == r.Amount && amount != 0:
 		return e.settleNoticed(ctx, r, store.Settlement{Source: store.ByQuery, Finding: store.Success, TradeNo: strings.Clone(n.TradeNo())})
 	case amount != 0 && r.State == store.Failed:
@@ -93,8 +94,9 @@ func (e *Engine) doubt(ctx context.Context, n *notify.Notification, r store.Refu
 func (e *Engine) recordNoticed(ctx context.Context, n *notify.Notification, number string) error {
 	r := e.noticedTrade(n, number).Identify()
 	if n.TradeStatus() == "TRADE_FINISHED" {
-		if r.Amount = e.askAmount(ctx, r); r.Amount == 0 {
-			return nil
+		var err error
+		if r.Amount, err = e.askAmount(ctx, r); err != nil || r.Amount == 0 {
+			return err
 		}
 	}
 	return e.recordExternal(ctx, r)
@@ -115,11 +117,11 @@ func (e *Engine) unnumberedNotice(ctx context.Context, n *notify.Notification, r
 		}
 	}
 	for _, r := range pending {
-		r, notFound := e.ask(ctx, r, nil) // no c, which the next question might outlast
+		r, said := e.hear(ctx, r, nil) // no claim, which the next question might outlast
 		switch {
 		case r.State == store.Succeeded:
 			settled, found = append(settled, r), true
-		case r.State == store.Pending && !notFound:
+		case r.State == store.Pending && (said != notFound || r.AwaitsConfirmation()):
 			unclear = true
 		}
 	}
@@ -138,7 +140,11 @@ func (e *Engine) unnumberedNotice(ctx context.Context, n *notify.Notification, r
 	}
 	if n.OutTradeNo() != "" && len(matching(rows, n.OutTradeNo())) == 0 {
 		whole := e.noticedTrade(n, n.OutTradeNo()).Identify()
-		if whole.Amount = e.askAmount(ctx, whole); whole.Amount != 0 {
+		amount, err := e.askAmount(ctx, whole)
+		if err != nil {
+			return err
+		}
+		if whole.Amount = amount; amount != 0 {
 			return e.recordExternal(ctx, whole)
 		}
 	}
@@ -152,17 +158,14 @@ func (e *Engine) unnumberedNotice(ctx context.Context, n *notify.Notification, r
 	return e.recordExternal(ctx, r.IdentifyBy("notify_id", n.ID))
 }
 
-// atTheTime tells whether one of these refunds happened when the notification says. A
-// call takes seconds, and clocks differ by a few.
+// atTheTime tells whether one of these refunds was sent last when the notification says
+// that it happened. A call takes seconds, and clocks differ by some.
 func atTheTime(settled []store.Refund, n *notify.Notification) bool {
-	const apart = time.Minute
+	const apart = 2 * time.Minute
 	at, known := n.GmtRefund()
-	for _, r := range settled {
-		if known && at.After(r.CreatedAt.Add(-apart)) && at.Before(r.SettledAt.Add(apart)) {
-			return true
-		}
-	}
-	return false
+	return known && slices.ContainsFunc(settled, func(r store.Refund) bool {
+		return !r.SentAt.IsZero() && at.Sub(r.SentAt).Abs() <= apart
+	})
 }
 
 // explained tells whether fee is what some of these refunds add up to. It is what the

@@ -400,6 +400,29 @@ func TestClosedTradeWithoutAFee(t *testing.T) {
 	}
 }
 
+// A refund that was unresolved for long explains only what happened when it was sent.
+func TestNotificationWithoutAFeeBesideALongRefund(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := shoptest.NewShop(t)
+		s.Trade()
+		s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.LostAnswer}, alipaytest.Fault{Kind: alipaytest.HTTP500, Method: gateway.MethodRefundQuery})
+		s.Expect(s.Refund(shoptest.Partly), 202, "pending")
+		sent := time.Now()
+		time.Sleep(48 * time.Hour)
+		s.Expect(s.Refund(shoptest.Partly), 200, "succeeded")
+		for i, at := range []time.Time{sent, sent.Add(24 * time.Hour)} {
+			r := s.Notice(s.Alipay.SignedNotice(shoptest.RefundNotice(map[string]string{
+				"refund_fee": "-", "out_biz_no": "-", "notify_id": fmt.Sprint("202611220022209513703501145255900", i),
+				"gmt_refund": at.In(time.FixedZone("", 8*60*60)).Format("2006-01-02 15:04:05.000"),
+			})))
+			if r.Text != "success" {
+				t.Fatalf("%d %s", r.Status, r.Text)
+			}
+		}
+		s.ExpectTold("refund_succeeded refund_succeeded") // its own, and one that somebody else made
+	})
+}
+
 // What the ledger does not explain is asked about by the order's own number.
 func TestClosedTradeThatSomebodyElseRefunded(t *testing.T) {
 	s := shoptest.NewShop(t)
@@ -454,6 +477,12 @@ func TestTradePastItsRefundPeriod(t *testing.T) {
 			}
 			s.ExpectTold(c.told)
 		})
+	}
+	unanswered := shoptest.NewShop(t)
+	unanswered.Trade()
+	unanswered.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.HTTP500, Method: gateway.MethodRefundQuery})
+	if r := unanswered.Notice(unanswered.Alipay.SignedNotice(finished("R8", "2026112200222095137035011452559001"))); r.Text == "success" {
+		t.Error("Alipay did not say whether it knows the refund, and the notification was acknowledged")
 	}
 	s := shoptest.NewShop(t, func(config *alirefund.Config) { config.OnNotification = nil })
 	s.Trade()

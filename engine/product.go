@@ -68,6 +68,8 @@ type asked struct {
 	reply      gateway.Reply
 	verdict    gateway.Verdict
 	settlement store.Settlement
+	// unaskable: there was no pair of numbers that a question could be put by.
+	unaskable bool
 	// repeat: the question could tell nothing, but the identical request may be sent
 	// again, whose answer will.
 	repeat bool

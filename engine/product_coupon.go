@@ -90,10 +90,14 @@ func (e *Engine) couponProduct() product {
 // notification tells, or in the end a person. Source: Alipay's posts on the interface
 // ("same number: idempotent" after 10003 and 20000, and UNIQUE_VIOLATION of a number
 // that is done).
+//
+// A refusal that can be mended, such as of an old token, is no reason to stop: another
+// send is still unanswered.
 func couponAsked(a *asked) {
 	fundAsked("red packet")(a)
-	if a.settlement.Attention == withoutPair("red packet") && !a.refund.AwaitsConfirmation() {
-		a.settlement.Attention, a.repeat = "", !a.refund.Doubtful
+	r := a.refund
+	if a.unaskable && a.late && (r.MayRepeat() || r.AwaitsConfirmation() && r.RefusedRetryable) {
+		a.settlement.Attention, a.repeat = "", !r.Doubtful
 	}
 }
 

@@ -87,6 +87,7 @@ func TestRedPacketWithoutAPairIsSentAgain(t *testing.T) {
 	}{
 		"lost":                     {[]alipaytest.Fault{{Kind: alipaytest.LostRequest}}, 2},
 		"lost twice":               {[]alipaytest.Fault{{Kind: alipaytest.LostRequest}, {Kind: alipaytest.SystemErrorBefore}}, 3},
+		"lost, then refused":       {[]alipaytest.Fault{{Kind: alipaytest.LostRequest}, {Kind: alipaytest.Refusal, SubCode: "ACCESS_FORBIDDEN"}}, 3},
 		"carried out":              {[]alipaytest.Fault{{Kind: alipaytest.LostAnswer}}, 2},
 		"carried out a minute on":  {[]alipaytest.Fault{{Kind: alipaytest.LateRequest, Delay: time.Minute}}, 2},
 		"carried out after a lost": {[]alipaytest.Fault{{Kind: alipaytest.LateRequest, Delay: time.Minute}, {Kind: alipaytest.LostRequest}}, 3},

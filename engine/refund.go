@@ -74,7 +74,7 @@ func (e *Engine) record(ctx context.Context, r store.Refund, limit store.Limit) 
 // notification, which did not say it. The caller believes that it is his own
 // refund, of the amount want: it is, only if Alipay says the same.
 func (e *Engine) confirmAmount(ctx context.Context, r store.Refund, want money.Amount) (store.Refund, error) {
-	amount := e.askAmount(ctx, r)
+	amount, _ := e.askAmount(ctx, r)
 	if amount != 0 {
 		var err error
 		if r, err = e.settle(ctx, r, nil, store.Settlement{Source: store.ByQuery, Amount: amount}); err != nil {

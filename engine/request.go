@@ -87,6 +87,9 @@ func isPlain(f validator.FieldLevel) bool {
 	return !wrong
 }
 
+// brailleBlank is a sign without dots, which is seen as a blank.
+var brailleBlank = &unicode.RangeTable{R16: []unicode.Range16{{Lo: 0x2800, Hi: 0x2800, Stride: 1}}}
+
 // notPlain returns the first character that must not be in a text.
 func notPlain(text, of string) (r rune, wrong bool) {
 	for _, r := range text {
@@ -95,7 +98,7 @@ func notPlain(text, of string) (r rune, wrong bool) {
 		if r == utf8.RuneError || unicode.IsControl(r) {
 			return r, true
 		}
-		if of != "text" && r != ' ' && unicode.In(r, unicode.Cf, unicode.Z) {
+		if of != "text" && r != ' ' && unicode.In(r, unicode.Cf, unicode.Z, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector, brailleBlank) {
 			return r, true
 		}
 	}

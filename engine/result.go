@@ -21,7 +21,9 @@ type Result struct {
 // conclude delivers what is due and puts the result together.
 func (e *Engine) conclude(ctx context.Context, r store.Refund, c *claim, repeated bool) Result {
 	if r.State != store.Pending {
-		e.tokens.Delete(r.ID)
+		if r.Rechecks == 0 {
+			e.tokens.Delete(r.ID)
+		}
 	} else if !e.running.Load() {
 		e.warnOnce.Do(func() {
 			e.log.ErrorContext(ctx, "a refund is unresolved and Run was never started: nobody will ask about it", "refund", r.ID)

@@ -39,9 +39,11 @@ const (
 func (e *Engine) Run(ctx context.Context) {
 	e.running.Store(true)
 	var working sync.WaitGroup
-	defer func() { e.finish(ctx, &working) }()
+	own := &hooks{}
+	defer func() { e.finish(ctx, &working, own) }()
 	asking, telling := make(chan struct{}, inFlight), make(chan struct{}, inFlight)
 	var toTell atomic.Int32
+	var waiting sync.Map // the refunds that wait for a place to be told, by id
 	var pruned time.Time
 	var down outage
 	warned := time.Now() // by New
@@ -59,11 +61,15 @@ func (e *Engine) Run(ctx context.Context) {
 		for _, r := range due {
 			asking <- struct{}{}
 			working.Go(func() {
-				tell := e.work(ctx, r)
+				tell := e.work(context.WithValue(ctx, ofRun{}, own), r)
 				<-asking
 				if tell == nil {
 					return
 				}
+				if _, already := waiting.LoadOrStore(r.ID, true); already {
+					return
+				}
+				defer waiting.Delete(r.ID)
 				toTell.Add(1)
 				defer toTell.Add(-1)
 				if enter(ctx, telling) { // else it stays due
@@ -104,8 +110,8 @@ func enter(ctx context.Context, places chan struct{}) bool {
 	}
 }
 
-// finish waits for what Run has begun, hooks included.
-func (e *Engine) finish(ctx context.Context, working *sync.WaitGroup) {
+// finish waits for what Run has begun, its own hooks included.
+func (e *Engine) finish(ctx context.Context, working *sync.WaitGroup, own *hooks) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cmp.Or(e.config.Times.Grace, e.patience()))
 	defer cancel()
 	ended := make(chan struct{})
@@ -113,7 +119,7 @@ func (e *Engine) finish(ctx context.Context, working *sync.WaitGroup) {
 	var err error
 	select {
 	case <-ended:
-		err = e.hooks.wait(ctx)
+		err = own.wait(ctx)
 	case <-ctx.Done():
 		err = ctx.Err()
 	}

@@ -19,7 +19,9 @@ func (e *Engine) settle(ctx context.Context, r store.Refund, c *claim, s store.S
 	// never shorter than FirstCheck, for a question before that concludes nothing.
 	s.Again = store.Backoff(r.Asks+max(r.Attempts, 1), e.config.Times.FirstCheck*5/4, rarest)
 	// Where a hook of the refund runs here, whose lease may be over, it keeps the event.
-	if _, running := e.delivering.Load(r.ID); e.config.OnRefundSucceededTx == nil && c != nil && !running {
+	_, running := e.delivering.Load(r.ID)
+	_, calling := e.delivering.Load(deliveryKey(r, store.RefundUnresolved))
+	if e.config.OnRefundSucceededTx == nil && c != nil && !running && !calling {
 		s.Claim, s.ClaimFor, c.settled = c.token, e.config.Times.HookTimeout+storeTime, time.Now()
 	}
 	var settled store.Refund

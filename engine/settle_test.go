@@ -59,34 +59,59 @@ func TestARefusalThatAnEarlierSendMayHaveCaused(t *testing.T) {
 
 // A request is held back on its way and carried out later than anybody thinks it can
 // be. A refund that was told as failed, because Alipay refused its second send and
-// knew nothing of the first, is asked about again, and what is found is told.
+// knew nothing of the first, is asked about again, and what is found is told; also by a
+// token that came with the request alone.
 func TestFailureThatWasTooEarly(t *testing.T) {
+	for _, token := range []string{"", `,"app_auth_token":"token-one"`} {
+		synctest.Test(t, func(t *testing.T) { inFailureThatWasTooEarly(t, token) })
+	}
+}
+
+// Where that token was lost, nobody can ask, and a person is called for.
+func TestRecheckWithoutItsToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var log shoptest.Log
-		s := shoptest.NewShop(t, func(c *alirefund.Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+		s := shoptest.NewShop(t)
 		s.Trade()
 		stop := s.Run()
-		defer stop()
-		s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.LateRequest, Delay: 50 * time.Minute})
-		s.Expect(s.Refund(shoptest.Partly), 202, "pending")
-		s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.Refusal, SubCode: "ACQ.SELLER_BALANCE_NOT_ENOUGH"})
-		time.Sleep(19 * time.Minute)
-		s.ExpectTold("") // the first may still arrive
-		time.Sleep(20 * time.Minute)
+		s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.Refusal, SubCode: "ACQ.TRADE_HAS_CLOSE"})
+		r := s.Refund(`{"out_trade_no":"` + shoptest.Order + `","refund_amount":"8.88","out_request_no":"R1","app_auth_token":"token-one"}`)
+		s.Expect(r, 202, "pending")
+		time.Sleep(time.Minute)
 		s.ExpectTold("refund_failed")
-		failed := s.Refund(shoptest.Numbered("R1", "9.99")) // another refund of the number
-		if failed.Status != 409 || !strings.Contains(failed.Str("detail"), "wait a day") {
-			t.Errorf("%d %s", failed.Status, failed.Text)
-		}
-
+		stop()
+		s.Restart()
+		stop = s.Run()
+		defer stop()
 		time.Sleep(time.Hour)
-		s.Alipay.Deliver(t.Context()) // its notification says the same
-		s.ExpectMoved("R1=8.88")
-		s.ExpectTold("refund_failed refund_succeeded")
-		if lines := log.Lines("had failed has succeeded"); len(lines) != 1 {
-			t.Errorf("%d lines say so", len(lines))
-		}
+		s.ExpectTold("refund_failed refund_unresolved")
 	})
+}
+
+func inFailureThatWasTooEarly(t *testing.T, token string) {
+	var log shoptest.Log
+	s := shoptest.NewShop(t, func(c *alirefund.Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+	s.Trade()
+	stop := s.Run()
+	defer stop()
+	s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.LateRequest, Delay: 50 * time.Minute})
+	s.Expect(s.Refund(strings.Replace(shoptest.Partly, "}", token+"}", 1)), 202, "pending")
+	s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.Refusal, SubCode: "ACQ.SELLER_BALANCE_NOT_ENOUGH"})
+	time.Sleep(19 * time.Minute)
+	s.ExpectTold("") // the first may still arrive
+	time.Sleep(20 * time.Minute)
+	s.ExpectTold("refund_failed")
+	failed := s.Refund(strings.Replace(shoptest.Numbered("R1", "9.99"), "}", token+"}", 1)) // another refund of the number
+	if failed.Status != 409 || !strings.Contains(failed.Str("detail"), "wait a day") {
+		t.Errorf("%d %s", failed.Status, failed.Text)
+	}
+
+	time.Sleep(time.Hour)
+	s.Alipay.Deliver(t.Context()) // its notification says the same
+	s.ExpectMoved("R1=8.88")
+	s.ExpectTold("refund_failed refund_succeeded")
+	if lines := log.Lines("had failed has succeeded"); len(lines) != 1 {
+		t.Errorf("%d lines say so", len(lines))
+	}
 }
 
 // A store that answered only when the request's time was over still hears what became

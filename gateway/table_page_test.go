@@ -95,7 +95,7 @@ func next(row gateway.Row) string {
 		does += "; asks for a person's attention at once"
 	}
 	if v.Unlisted {
-		does += "; what is refused so three times alike is not sent again, and a person's attention is asked for"
+		does += "; what is refused so three times is not sent again, and a person's attention is asked for"
 	}
 	return does
 }

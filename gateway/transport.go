@@ -16,8 +16,12 @@ import (
 // long after whoever asked for it was told that nobody knows. Therefore a connection
 // is reset when it is closed, also by the end of the process; it carries one call at a
 // time (HTTP/1.1); and where the system can (Linux), what was sent and not
-// acknowledged within timeout is given up, also while the process stands still.
+// acknowledged within timeout, or [DefaultTimeout], is given up, also while the process
+// stands still.
 func NewTransport(timeout time.Duration) *http.Transport {
+	if timeout < time.Millisecond {
+		timeout = DefaultTimeout
+	}
 	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second, Control: giveUpAfter(timeout)}
 	var one http.Protocols
 	one.SetHTTP1(true)
@@ -25,10 +29,15 @@ func NewTransport(timeout time.Duration) *http.Transport {
 		Proxy: http.ProxyFromEnvironment,
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			conn, err := dialer.DialContext(ctx, network, address)
-			if tcp, ok := conn.(*net.TCPConn); ok {
-				err = tcp.SetLinger(0)
+			tcp, ok := conn.(*net.TCPConn)
+			if !ok {
+				return conn, err
 			}
-			return conn, err
+			if err := tcp.SetLinger(0); err != nil {
+				_ = tcp.Close()
+				return nil, err
+			}
+			return tcp, nil
 		},
 		Protocols:             &one,
 		TLSHandshakeTimeout:   5 * time.Second,

@@ -193,7 +193,7 @@ func (m *Memory) Redeliver(ctx context.Context, id string, event Event, actor st
 }
 
 // Due implements [Ledger].
-func (m *Memory) Due(ctx context.Context, app string, lease time.Duration, n int, pending bool) ([]Refund, error) {
+func (m *Memory) Due(ctx context.Context, app string, lease time.Duration, n int, asking bool) ([]Refund, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -203,7 +203,7 @@ func (m *Memory) Due(ctx context.Context, app string, lease time.Duration, n int
 	now := time.Now().UTC()
 	var due []*Refund
 	for _, id := range l.index[lookup{"due", app}] {
-		if r := l.read(id); r != nil && !r.Next.After(now) && (!pending || r.State == Pending) {
+		if r := l.read(id); r != nil && !r.Next.After(now) && (!asking || r.State != Succeeded) {
 			due = append(due, r)
 		}
 	}

@@ -104,10 +104,9 @@ type Refund struct {
 	Refused bool `json:"refused,omitempty"`
 	// RefusedRetryable: what Retryable becomes when Refused becomes a failure.
 	RefusedRetryable bool `json:"-"`
-	// Rebuffs counts the last sends that were refused alike, by the sub_code RebuffedBy,
-	// of which no page says what it proves.
-	Rebuffs    int    `json:"rebuffs,omitempty"`
-	RebuffedBy string `json:"rebuffed_by,omitempty"`
+	// Rebuffs counts the sends that were refused by a sub_code of which no page says what
+	// it proves.
+	Rebuffs int `json:"rebuffs,omitempty"`
 	// Code, SubCode and Message are Alipay's last words on it.
 	Code    string `json:"code,omitempty"`
 	SubCode string `json:"sub_code,omitempty"`

@@ -12,8 +12,7 @@ import (
 
 // BeginSend records the next send, by the conditions of [Ledger.Sending], and
 // returns it, or an Attempt without a token. last is when any refund of the order was
-// last sent. One that was refused alike three times, for nobody knows what, is not sent
-// again.
+// last sent. One that was refused three times, for nobody knows what, is not sent again.
 func (r *Refund) BeginSend(p Permission, last, now time.Time) Attempt {
 	if r.State != Pending || r.Attempts != p.Attempts || r.Lease.Held(now) || r.Rebuffs >= mostRebuffs {
 		return Attempt{}
@@ -37,7 +36,7 @@ func (r *Refund) BeginSend(p Permission, last, now time.Time) Attempt {
 func (r *Refund) Reopen(asked Refund, now time.Time) {
 	r.State, r.Retryable, r.NotSent, r.Refused, r.Answered, r.Doubtful = Pending, false, false, false, false, false
 	r.Attention, r.Source, r.SettledAt, r.AskAt = "", "", time.Time{}, time.Time{}
-	r.Rebuffs, r.RebuffedBy = 0, ""
+	r.Rebuffs = 0
 	r.Code, r.SubCode, r.Message = "", "", ""
 	r.Deliveries = slices.DeleteFunc(r.Deliveries, func(d Delivery) bool { return d.Event != RefundSucceeded })
 	r.UpdatedAt = now

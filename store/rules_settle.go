@@ -109,7 +109,7 @@ func (r *Refund) apply(s Settlement, now time.Time) (changed bool) {
 	case ByPerson:
 		r.applyPerson(s, now)
 	}
-	if s.Attention != "" && (r.State == Pending || s.Source == "" && len(r.Due()) > 0) {
+	if s.Attention != "" && (r.State == Pending || r.State == Failed && r.Rechecks > 0 || s.Source == "" && len(r.Due()) > 0) {
 		r.Attention = s.Attention
 	}
 	r.Log(Entry{At: now, What: cmp.Or(string(s.Source), "attention"), Detail: s.detail(), Number: s.Attempt, Actor: s.Actor})
@@ -162,20 +162,14 @@ func (r *Refund) endSend(s Settlement, now time.Time) {
 	}
 }
 
-// rebuff counts the refusals that are alike, and of which nobody knows what they prove.
+// rebuff counts the refusals of which nobody knows what they prove.
 func (r *Refund) rebuff(s Settlement) {
-	switch {
-	case s.Finding == NotSent: // this send was not heard at all
+	if !s.Unlisted || s.Attempt != r.Attempts {
 		return
-	case !s.Unlisted:
-		r.Rebuffs, r.RebuffedBy = 0, ""
-		return
-	case r.RebuffedBy != s.SubCode:
-		r.Rebuffs, r.RebuffedBy = 0, s.SubCode
 	}
 	r.Rebuffs++
 	if r.Rebuffs >= mostRebuffs && r.State == Pending {
-		r.Attention = fmt.Sprintf("Alipay refused it %d times alike, with %s, of which no page says that nothing moved; it is not sent again, and a person is to find out", r.Rebuffs, s.SubCode)
+		r.Attention = fmt.Sprintf("Alipay refused it %d times, last with %s, of which no page says that nothing moved; it is not sent again, and a person is to find out", r.Rebuffs, s.SubCode)
 	}
 }
 
@@ -187,7 +181,9 @@ func (r *Refund) applyQuery(s Settlement, now time.Time) {
 	case s.Finding == Success:
 		r.succeed(s, now)
 	case r.State == Failed && r.Rechecks > 0 && s.Finding == NotFound:
-		r.Rechecks--
+		if !now.Before(r.AskAt) { // one that somebody asked in between is none of them
+			r.Rechecks--
+		}
 	case r.State != Pending:
 	case s.Finding != NotFound:
 		r.words(s)

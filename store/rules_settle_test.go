@@ -328,6 +328,13 @@ func TestRechecks(t *testing.T) {
 	if r.Rechecks != 0 || !r.Next.IsZero() {
 		t.Errorf("after two days without an answer: %d remain, the next at %v", r.Rechecks, r.Next)
 	}
+	r = failed()
+	for range 9 { // asked in between, by whoever it may be
+		r, _ = r.Apply(notFound, began.Add(9*time.Minute))
+	}
+	if r.Rechecks != 4 || !r.AskAt.Equal(began.Add(10*time.Minute)) {
+		t.Errorf("asked before it is time: %d remain, the next at %v", r.Rechecks, r.AskAt)
+	}
 	r, changed := failed().Apply(store.Settlement{Source: store.ByQuery, Attempt: 1, Finding: store.Success}, began.Add(time.Hour))
 	if !changed || r.State != store.Succeeded || r.Rechecks != 0 || !slices.Equal(r.Due(), []store.Event{store.RefundSucceeded}) {
 		t.Errorf("found after all: %s, %d remain, due %v", r.State, r.Rechecks, r.Due())

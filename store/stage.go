@@ -88,8 +88,8 @@ func (r Refund) Unsent() bool { return r.State == Pending && r.nothingLeft() }
 // be sent again.
 func (r Refund) CanReopen() bool { return r.State == Failed && r.Retryable }
 
-// mostRebuffs is how often a refund is sent that is refused alike each time, by a word
-// that nobody knows: a person looks at it then, and the questions go on.
+// mostRebuffs is how often a refund is sent that is refused by words that nobody knows: a
+// person looks at it then, and the questions go on.
 const mostRebuffs = 3
 
 // MayRepeat tells whether a pending refund may be sent again, once it is known that its

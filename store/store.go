@@ -70,7 +70,7 @@ type Ledger interface {
 	// Sending records one send before it is made, if the refund is pending,
 	// made exactly p.Attempts sends until now, nobody else's lease runs, and no
 	// refund of the order was sent within p.Spacing; and not, if Alipay refused it
-	// three times alike for a reason that nobody knows. The condition on the
+	// three times for reasons that nobody knows. The condition on the
 	// attempts makes sure that what the caller concluded is still about the last
 	// send. It fails with [ErrNotFound].
 	Sending(ctx context.Context, id string, p Permission) (Attempt, error)
@@ -96,12 +96,12 @@ type Ledger interface {
 
 	// Due returns at most n refunds of the application whose time has come
 	// ([Refund.Next]), those that wait longest first, and puts each off for the
-	// length of lease, so that no other process gets it meanwhile. pending leaves out
-	// those that are settled, about which at most the host has still to be told. Whatever is
+	// length of lease, so that no other process gets it meanwhile. asking leaves out
+	// those that succeeded, about which at most the host has still to be told. Whatever is
 	// then done with one sets its time anew. Those that it could not read, such as
 	// what a newer version wrote ([ErrNewerDocument]), it puts off too, and names
 	// them in an error beside the others, which are valid.
-	Due(ctx context.Context, app string, lease time.Duration, n int, pending bool) ([]Refund, error)
+	Due(ctx context.Context, app string, lease time.Duration, n int, asking bool) ([]Refund, error)
 
 	// Get returns one refund. It fails with [ErrNotFound].
 	Get(ctx context.Context, id string) (Refund, error)

@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -13,7 +14,7 @@ import (
 const (
 	fresh   = 15 * time.Second // how long a reading is used
 	stale   = time.Minute      // and while somebody else is reading
-	slowest = 2 * time.Second  // a reading that took longer is made again
+	slowest = 2 * time.Second  // a reading that took longer says too little
 	jump    = time.Second      // the process's clocks may come apart by so much
 )
 
@@ -41,9 +42,9 @@ func moments(now func() time.Time) func() moment {
 	}
 }
 
-// reading is what the database said, and when that arrived. So
-// the clock is behind the database's by at most the time that the reading took, and
-// never ahead: nobody takes a lease too early.
+// reading is what the database said, and when that arrived. So the clock is behind the
+// database's by no more than the reading took, and never ahead: nobody takes another's
+// lease too early.
 type reading struct {
 	at       moment
 	database time.Time
@@ -62,12 +63,7 @@ func (c *clock) now(ctx context.Context) (time.Time, error) {
 			return last.database.Add(passed).Truncate(time.Microsecond), nil
 		}
 	}
-	r, err := c.read(ctx)
-	if err != nil {
-		return time.Time{}, err
-	}
-	c.last.Store(&r)
-	return r.database, nil
+	return c.read(ctx)
 }
 
 // passed is how long ago that was. It is not usable if the two clocks do not agree:
@@ -79,17 +75,19 @@ func (c *clock) passed(since moment) (d time.Duration, usable bool) {
 	return d, -jump < apart && apart < jump
 }
 
-// readClock asks the database.
-func (c *clock) read(ctx context.Context) (reading, error) {
-	for tries := 1; ; tries++ {
+// read asks the database.
+func (c *clock) read(ctx context.Context) (time.Time, error) {
+	for range 3 {
 		began := c.process()
 		micros, err := c.ask(ctx)
 		if err != nil {
-			return reading{}, fmt.Errorf("the database's time: %w", err)
+			return time.Time{}, fmt.Errorf("the database's time: %w", err)
 		}
 		r := reading{c.process(), time.UnixMicro(micros).UTC()}
-		if took, usable := c.passed(began); usable && took < slowest || tries == 3 {
-			return r, nil
+		if took, usable := c.passed(began); usable && took < slowest {
+			c.last.Store(&r)
+			return r.database, nil
 		}
 	}
+	return time.Time{}, errors.New("the database takes too long to say what time it is")
 }

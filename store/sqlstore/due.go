@@ -11,18 +11,19 @@ import (
 
 // Due implements [store.Ledger]. What another process holds a lock on, because
 // its hook runs within [Store.DeliverTx], is not waited for.
-func (s *Store) Due(ctx context.Context, app string, lease time.Duration, n int, pending bool) (due []store.Refund, err error) {
+func (s *Store) Due(ctx context.Context, app string, lease time.Duration, n int, asking bool) (due []store.Refund, err error) {
 	if n <= 0 {
 		return nil, ctx.Err()
 	}
 	which := "app = ? AND next_at <= ?"
-	if pending {
-		which += " AND state = 'pending'"
+	if asking {
+		which += " AND state <> 'succeeded'"
 	}
 	var unread error
 	err = s.retry(ctx, "due", func() error {
 		due, unread = nil, nil
-		now, err := s.clock.now(ctx)
+		// Read anew: what another process has just made due is due.
+		now, err := s.clock.read(ctx)
 		if err != nil {
 			return err
 		}

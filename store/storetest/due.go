@@ -69,12 +69,14 @@ var dueTests = []test{
 		due(t, s, long, 3, "3")
 		due(t, s, long, 3)
 	}},
-	{"only what is pending, if asked so", func(t *testing.T, s store.Store) {
+	{"not what succeeded, if asked so", func(t *testing.T, s store.Store) {
 		succeeded(t, s)
+		failed := mustOpen(t, s, trade("order", "failed"), unlimited, store.Created)
+		fail(t, s, failed.ID, false)
 		pending := mustOpen(t, s, trade("order", "pending"), unlimited, store.Created)
 		mustSettle(t, s, pending.ID, store.Settlement{Source: store.ByQuery, Attention: "look"}) // and so due at once
 		found, err := s.Due(t.Context(), "app", long, 9, true)
-		if err != nil || len(found) != 1 || found[0].OutRequestNo != "pending" {
+		if err != nil || len(found) != 2 || found[0].OutRequestNo != "failed" || found[1].OutRequestNo != "pending" {
 			t.Errorf("Due = %v, %v", found, err)
 		}
 		due(t, s, long, 9, "number")
