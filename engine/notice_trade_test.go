@@ -404,7 +404,7 @@ func TestClosedTradeWithoutAFee(t *testing.T) {
 func TestNotificationWithoutAFeeBesideALongRefund(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := shoptest.NewShop(t)
-		s.Trade()
+		trade := s.Trade()
 		s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.LostAnswer}, alipaytest.Fault{Kind: alipaytest.HTTP500, Method: gateway.MethodRefundQuery})
 		s.Expect(s.Refund(shoptest.Partly), 202, "pending")
 		sent := time.Now()
@@ -412,7 +412,7 @@ func TestNotificationWithoutAFeeBesideALongRefund(t *testing.T) {
 		s.Expect(s.Refund(shoptest.Partly), 200, "succeeded")
 		for i, at := range []time.Time{sent, sent.Add(24 * time.Hour)} {
 			r := s.Notice(s.Alipay.SignedNotice(shoptest.RefundNotice(map[string]string{
-				"refund_fee": "-", "out_biz_no": "-", "notify_id": fmt.Sprint("202611220022209513703501145255900", i),
+				"refund_fee": "-", "out_biz_no": "-", "trade_no": trade.TradeNo, "notify_id": fmt.Sprint("202611220022209513703501145255900", i),
 				"gmt_refund": at.In(time.FixedZone("", 8*60*60)).Format("2006-01-02 15:04:05.000"),
 			})))
 			if r.Text != "success" {
