@@ -19,7 +19,7 @@ export GOWORK := off
 # in-modules COMMAND: run it in each module's folder, and stop at the first failure.
 in-modules = @set -e; for m in $(MODULES); do echo "== $$m: $(1)"; (cd "$$m" && $(1)); done
 
-.PHONY: help test race lint bench fuzz chaos alipaysdk conformance crash modules
+.PHONY: help test race lint bench fuzz model chaos alipaysdk conformance crash modules
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ fuzz: ## every fuzz target (FUZZ='^Fuzz'), FUZZTIME=30s each
 	    echo "== $$package: $$name"; $(CURDIR)/.ci/fuzz "$$package" "$$name" $(FUZZTIME); \
 	  done; done
 
+model: ## every way that a refund can go, through one send more than make test walks
+	go test -count=1 -v -timeout 30m -run '^TestModel$$' ./internal/systest/model -model.sends=2
+
 chaos: ## everything at random, by a fresh seed, which it prints (SEED=0)
 	go test -count=1 -v -run '^TestChaos$$' ./internal/systest/chaos -chaos.seed=$(SEED)
 
@@ -63,7 +66,7 @@ conformance: ## others as the other party: databases on 127.0.0.1, Alipay's own 
 	cd internal/conformance && go test -count=1 -shuffle=on -timeout 20m -p 1 ./...
 
 # Other databases, or the same again: FLAGS='-crash.stores=sqlite: -crash.seed=1'.
-crash: ## kill the example KILLS=100 times during REFUNDS=4000, on SQLite and PostgreSQL; nothing may be lost
+crash: ## kill the example KILLS=100 times during REFUNDS=4000, on SQLite, PostgreSQL and MariaDB; nothing may be lost
 	cd example_app && go test -count=1 -v -timeout 30m -run '^TestCrash$$' . -crash.kills=$(KILLS) -crash.refunds=$(REFUNDS) $(FLAGS)
 
 modules: # for .ci/run

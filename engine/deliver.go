@@ -30,9 +30,9 @@ func (e *Engine) deliverBeside(ctx context.Context, r store.Refund, event store.
 		return false
 	}
 	told := make(chan bool, 1)
-	own := e.beginHook(ctx)
+	end := e.hooks.beginIn(ctx)
 	go func() {
-		defer own()
+		defer end()
 		done := e.deliverOne(ctx, r, event, c)
 		leave()
 		told <- done

@@ -17,7 +17,7 @@ func (b *brokenError) Error() string { return "alirefund: the hook " + b.what }
 // runtime.Goexit takes anything of ours along: both are a brokenError.
 func (e *Engine) begin(ctx context.Context, f func(context.Context) error) <-chan error {
 	ended := make(chan error, 1)
-	end := e.beginHook(ctx)
+	end := e.hooks.beginIn(ctx)
 	go func() {
 		defer end()
 		var err error = &brokenError{"left its goroutine (runtime.Goexit)"} // unless f returns

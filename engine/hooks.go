@@ -31,19 +31,16 @@ func (h *hooks) end() {
 // ofRun is the key of the context under which Run works, with its own count of hooks.
 type ofRun struct{}
 
-// beginHook counts a hook, and returns how to end it.
-func (e *Engine) beginHook(ctx context.Context) (end func()) {
-	e.hooks.begin()
+// beginIn counts a hook, also among those of Run if it is one of them, and returns how
+// to end it.
+func (h *hooks) beginIn(ctx context.Context) (end func()) {
+	h.begin()
 	own, _ := ctx.Value(ofRun{}).(*hooks)
-	if own != nil {
-		own.begin()
+	if own == nil {
+		return h.end
 	}
-	return func() {
-		if own != nil {
-			own.end()
-		}
-		e.hooks.end()
-	}
+	own.begin()
+	return func() { own.end(); h.end() }
 }
 
 // wait waits until none runs, or ctx ends; then it fails, and says how many still do.

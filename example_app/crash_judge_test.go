@@ -152,6 +152,7 @@ func (c *crash) judge(name string, began time.Time) {
 	line(posts, "deliveries of them")
 	line(mended, "failures told that a repeat has mended")
 	line(twice, "callbacks seen twice (lines of events)")
+	line(b.wrongClocks(), "times a process said that its clock is wrong")
 	for _, wrong := range allWrongs {
 		line(b.wrong[wrong], wrong)
 	}
@@ -284,6 +285,19 @@ func (b *balance) callbacks(records map[refundKey]record) (twice, mended int) {
 		}
 	}
 	return twice, mended
+}
+
+// wrongClocks counts the processes that said so; that none did would show that they had
+// the right one.
+func (b *balance) wrongClocks() (n int) {
+	said, err := os.ReadFile(filepath.Join(b.dir, "shop.log"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	if n = strings.Count(string(said), "clock and the ledger's differ"); n == 0 {
+		b.Error("no process had a wrong clock")
+	}
+	return n
 }
 
 // rowsOnce judges how often each row was written and committed.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -53,8 +54,10 @@ func (c *crash) prepare(where string) {
 		}
 	}
 	// Each try to write a refund's row that is committed leaves a row in told,
-	// whether or not the row was there before.
+	// whether or not the row was there before. Where the database can wait, some tries
+	// hang, and with them the hook.
 	const row = "INSERT INTO told VALUES (NEW.id)"
+	hang := strconv.Itoa(int(crashHang / time.Second))
 	for _, query := range map[sqlstore.Dialect][]string{
 		sqlstore.SQLite: {
 			"CREATE TABLE told (id TEXT)",
@@ -62,12 +65,12 @@ func (c *crash) prepare(where string) {
 		},
 		sqlstore.PostgreSQL: {
 			"CREATE TABLE told (id TEXT)",
-			"CREATE FUNCTION telling() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN " + row + "; RETURN NEW; END'",
+			"CREATE FUNCTION telling() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN " + row + "; IF random() < 0.02 THEN PERFORM pg_sleep(" + hang + "); END IF; RETURN NEW; END'",
 			"CREATE TRIGGER telling BEFORE INSERT ON shop_refunds FOR EACH ROW EXECUTE FUNCTION telling()",
 		},
 		sqlstore.MySQL: {
 			"CREATE TABLE told (id VARBINARY(256))",
-			"CREATE TRIGGER telling BEFORE INSERT ON shop_refunds FOR EACH ROW " + row,
+			"CREATE TRIGGER telling BEFORE INSERT ON shop_refunds FOR EACH ROW BEGIN " + row + "; IF RAND() < 0.02 THEN DO SLEEP(" + hang + "); END IF; END",
 		},
 	}[d.dialect] {
 		if _, err := d.ExecContext(c.Context(), query); err != nil {
@@ -179,7 +182,10 @@ func (c *crash) want(key orderKey, number string, amount money.Amount) {
 	fields := map[string]any{"out_request_no": number}
 	if key.kind == store.Coupon {
 		w.path = "/alipay/coupon-refunds"
-		fields["auth_no"], fields["out_order_no"], fields["amount"], fields["remark"] = key.number, key.number+"-paid", amount, "rest"
+		fields["auth_no"], fields["amount"], fields["remark"] = key.number, amount, "rest"
+		if c.rand.IntN(2) == 0 { // else Alipay cannot be asked about it
+			fields["out_order_no"] = key.number + "-paid"
+		}
 	} else {
 		w.path = "/alipay/refunds"
 		fields["out_trade_no"], fields["refund_amount"] = key.number, amount

@@ -28,14 +28,15 @@ var (
 	crashKills   = flag.Int("crash.kills", 0, "how often TestCrash kills the shop; 0 leaves the test out")
 	crashRefunds = flag.Int("crash.refunds", 2000, "how many refunds TestCrash asks for")
 	crashSeed    = flag.Uint64("crash.seed", 0, "makes TestCrash's plan; 0 takes a fresh one")
-	crashStores  = flag.String("crash.stores", "sqlite: postgres://postgres@127.0.0.1:5432/test?sslmode=disable",
+	crashStores  = flag.String("crash.stores", "sqlite: postgres://postgres@127.0.0.1:5432/test?sslmode=disable mysql://root@127.0.0.1:3306/test",
 		"the databases of TestCrash, as -store has them: on a server it makes a schema, or database, of its own")
 )
 
 // The shop, as a process of its own on a database, is killed at random moments
-// while clients refund, Alipay makes mistakes and notices come in. Afterwards
-// what really happened, the ledger, the shop's rows and what its hooks were told
-// agree to the fen.
+// while clients refund, Alipay makes mistakes, requests are held back on their way,
+// hooks hang, and notices come in; each process has a clock that is up to five minutes
+// wrong. Afterwards what really happened, the ledger, the shop's rows and what its
+// hooks were told agree to the fen.
 func TestCrash(t *testing.T) {
 	if *crashKills == 0 {
 		t.Log("left out: make crash runs it")
@@ -46,7 +47,8 @@ func TestCrash(t *testing.T) {
 		seed = rand.Uint64()
 	}
 	binary := filepath.Join(t.TempDir(), "shop")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+	build := exec.CommandContext(t.Context(), "go", "build", "-overlay", wrongClock(t), "-o", binary, ".")
+	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	for where := range strings.FieldsSeq(*crashStores) {
@@ -87,8 +89,11 @@ const (
 	crashFirstCheck = time.Second
 	crashTransit    = 10 * time.Second
 	// crashPace is what a second is to the fake: its notices come again, after
-	// four minutes and more, while the test lasts.
+	// four minutes and more, while the test lasts, and a request that is held back
+	// for three minutes arrives after three seconds.
 	crashPace = time.Minute
+	// crashHang is how long some hooks hang: longer than one may take.
+	crashHang = 12 * time.Second
 )
 
 // crashFaults befall a third of the refunds, some of the queries and half of the
@@ -98,6 +103,7 @@ var crashFaults = []alipaytest.Fault{
 	{Kind: alipaytest.LostAnswer},
 	{Kind: alipaytest.LostRequest},
 	{Kind: alipaytest.LateRequest},
+	{Kind: alipaytest.LateRequest, Delay: 3 * time.Minute},
 	{Kind: alipaytest.SystemErrorBefore},
 	{Kind: alipaytest.SystemErrorAfter},
 	{Kind: alipaytest.WrongSignature},
@@ -307,6 +313,7 @@ func (c *crash) start() {
 	defer log.Close() // the process has its own
 	p := exec.CommandContext(c.Context(), c.binary, append(c.flags, "-store", c.store)...)
 	p.Stderr = log
+	p.Env = append(os.Environ(), fmt.Sprintf("%s=%d", clockVariable, c.rand.IntN(601)-300))
 	out, err := p.StdoutPipe()
 	if err != nil {
 		c.Fatal(err)

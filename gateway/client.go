@@ -33,9 +33,6 @@ const (
 	Sandbox    = "https://openapi-sandbox.dl.alipaydev.com/gateway.do"
 )
 
-// DefaultTimeout bounds one call from dialling to the last byte of the answer.
-const DefaultTimeout = 15 * time.Second
-
 // Config is what a [Client] needs. AppID, Signer and Verifier are required.
 type Config struct {
 	AppID    string

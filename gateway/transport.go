@@ -7,6 +7,9 @@ import (
 	"time"
 )
 
+// DefaultTimeout bounds one call from dialling to the last byte of the answer.
+const DefaultTimeout = 15 * time.Second
+
 // NewTransport returns the transport that a [Client] makes its calls by unless its
 // Config says otherwise, for hosts that change something about it: a proxy, metrics.
 // It keeps connections under load.

@@ -21,7 +21,10 @@ import (
 	"github.com/alirefund/alirefund/store"
 )
 
-var modelSends = flag.Int("model.sends", 2, "how many sends of one number the model is walked through to; each more takes three times as long")
+var (
+	modelSends   = flag.Int("model.sends", 1, "how many sends of one number the model is walked through to; each more takes five times as long")
+	modelForgets = flag.Bool("model.forgets", true, "whether the ledger may forget what it knew")
+)
 
 // The machine of a refund, walked through: from every state that is reached,
 // every step there is, with everything that can become of it. The module is the
@@ -37,7 +40,8 @@ var modelSends = flag.Int("model.sends", 2, "how many sends of one number the mo
 //
 // One thing is assumed: a send arrives and is executed within Times.Transit of its
 // beginning. If it is executed later, what was told may prove wrong; then it must be
-// found out and told, as long as anybody still asks. A person's decision may be wrong; what it brings
+// found out and told, as long as anybody still asks. So must what the ledger forgot,
+// once somebody asks for it again. A person's decision may be wrong; what it brings
 // about is not held against the module.
 func TestModel(t *testing.T) {
 	labs := make([]*lab, runtime.GOMAXPROCS(0))
@@ -125,14 +129,21 @@ var actions = []action{
 	{"a notice of A comes", func(w *world) bool { return w.facts[0].moved }, func(_ context.Context, l *lab) { l.notice(0) }},
 	{"a person says that A succeeded", recorded, func(ctx context.Context, l *lab) { l.resolve(ctx, 0, store.Succeeded) }},
 	{"a person says that A failed", recorded, func(ctx context.Context, l *lab) { l.resolve(ctx, 0, store.Failed) }},
-	{"the late send of A is executed", func(w *world) bool { return w.now < w.facts[0].flying && !w.facts[0].moved }, func(_ context.Context, l *lab) { l.w.facts[0].moved = true }},
+	{"the late send of A is executed", func(w *world) bool { return w.now < w.facts[0].flying && !w.facts[0].moved }, func(_ context.Context, l *lab) { l.w.facts[0].moves(l.w.now) }},
 	{
 		"the late send of A is executed far too late",
 		func(w *world) bool {
 			f := w.facts[0]
 			return !f.moved && f.flying > 0 && w.now >= f.flying && w.asks(0)
 		},
-		func(_ context.Context, l *lab) { l.w.facts[0].moved, l.w.facts[0].stray = true, true },
+		func(_ context.Context, l *lab) { l.w.facts[0].moves(l.w.now); l.w.facts[0].stray = true },
+	},
+	{
+		"the ledger forgets A",
+		func(w *world) bool {
+			return *modelForgets && recorded(w) && w.now >= w.facts[0].flying && !w.facts[0].forgot
+		},
+		func(_ context.Context, l *lab) { l.w.forget(0) },
 	},
 	{"10 s pass", recorded, func(context.Context, *lab) { time.Sleep(10 * time.Second) }},
 	{"2 min pass", recorded, func(context.Context, *lab) { time.Sleep(2 * time.Minute) }},
@@ -223,7 +234,7 @@ func newLab(t *testing.T) *lab {
 type exchange struct {
 	name  string
 	facts gateway.Facts // how the outcome table sees it
-	when  func(facts) bool
+	when  func(f facts, now time.Duration) bool
 	// executed: whether the call moves the money, if it has not moved.
 	executed bool
 	late     bool   // it may be executed while its answer is no longer awaited
@@ -231,9 +242,15 @@ type exchange struct {
 	unsigned bool
 }
 
-func still(f facts) bool { return !f.moved }
+func still(f facts, _ time.Duration) bool { return !f.moved }
 
-func already(f facts) bool { return f.moved }
+func already(f facts, _ time.Duration) bool { return f.moved }
+
+// remembered: to a number that has moved, and that the ledger forgot, Alipay gives no
+// reason that its own refund cannot have caused.
+func remembered(f facts, _ time.Duration) bool { return !f.moved || !f.forgot }
+
+func unseen(f facts, now time.Duration) bool { return f.moved && now < f.unseen }
 
 func refusal(sub string) string {
 	return fmt.Sprintf(`{"code":"40004","msg":"Business Failed","sub_code":"ACQ.%s"}`, sub)
@@ -257,8 +274,8 @@ var sends = []exchange{
 	{name: "no answer, on its way", facts: sendFacts(gateway.NoAnswer, "", "", 0), when: still, late: true},
 	{name: "unsigned, executed", facts: sendFacts(gateway.Unverified, "", "", 0), when: still, executed: true, node: moves, unsigned: true},
 	{name: "unsigned, refused", facts: sendFacts(gateway.Unverified, "", "", 0), node: refusal("TRADE_NOT_EXIST"), unsigned: true},
-	{name: "refused for now", facts: sendFacts(gateway.SignedAnswer, "40004", "SELLER_BALANCE_NOT_ENOUGH", 0), node: refusal("SELLER_BALANCE_NOT_ENOUGH")},
-	{name: "refused for good", facts: sendFacts(gateway.SignedAnswer, "40004", "BUYER_NOT_EXIST", 0), node: refusal("BUYER_NOT_EXIST")},
+	{name: "refused for now", facts: sendFacts(gateway.SignedAnswer, "40004", "SELLER_BALANCE_NOT_ENOUGH", 0), when: remembered, node: refusal("SELLER_BALANCE_NOT_ENOUGH")},
+	{name: "refused for good", facts: sendFacts(gateway.SignedAnswer, "40004", "BUYER_NOT_EXIST", 0), when: remembered, node: refusal("BUYER_NOT_EXIST")},
 	{name: "refused, nobody knows for what", facts: gateway.Facts{Call: gateway.TradeRefundCall, Transport: gateway.SignedAnswer, Code: "40004", SubCode: "REFUND_NOT_ALLOW"}, node: refusal("REFUND_NOT_ALLOW")},
 	{name: "closed", facts: sendFacts(gateway.SignedAnswer, "40004", "TRADE_HAS_CLOSE", 0), node: refusal("TRADE_HAS_CLOSE")},
 	{name: "discordant", facts: sendFacts(gateway.SignedAnswer, "40004", "DISCORDANT_REPEAT_REQUEST", 0), when: already, node: refusal("DISCORDANT_REPEAT_REQUEST")},
@@ -274,6 +291,7 @@ func askFacts(transport gateway.Transport, code, sub string, proof gateway.Proof
 var questions = []exchange{
 	{name: "found", facts: askFacts(gateway.SignedAnswer, "10000", "", gateway.Moved), when: already, node: `{"code":"10000","out_trade_no":"T","out_request_no":"%s","refund_amount":"0.60","refund_status":"REFUND_SUCCESS"}`},
 	{name: "not found", facts: askFacts(gateway.SignedAnswer, "10000", "", gateway.Nothing), when: still, node: `{"code":"10000","msg":"Success"}`},
+	{name: "not found yet", facts: askFacts(gateway.SignedAnswer, "10000", "", gateway.Nothing), when: unseen, node: `{"code":"10000","msg":"Success"}`},
 	{name: "no answer", facts: askFacts(gateway.NoAnswer, "", "", 0)},
 	{name: "the question is refused", facts: askFacts(gateway.SignedAnswer, "40006", "isv.insufficient-isv-permissions", 0), node: `{"code":"40006","msg":"Insufficient Permissions","sub_code":"isv.insufficient-isv-permissions"}`},
 }
