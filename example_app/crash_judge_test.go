@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -78,8 +79,10 @@ func (c *crash) noticesLeft() (left int) {
 // balance is what came of it all. Whatever stands in wrong is to be 0.
 type balance struct {
 	*crash
-	wrong   map[string]int
-	moved   map[refundKey]alipaytest.Movement
+	wrong map[string]int
+	moved map[refundKey]alipaytest.Movement
+	// afterNo are those whose request was answered by 422, and that moved later.
+	afterNo []refundKey
 	unknown int // amounts of refunds at the console: Alipay did not answer the question, and a notice says none
 }
 
@@ -94,7 +97,7 @@ const (
 	unanswered   = "never answered for good"
 	movedTwice   = "money moved more than once"
 	movedUnasked = "money moved under a number nobody asked for, or another amount"
-	movedAfterNo = "money moved though 422 was answered"
+	movedAfterNo = "money moved though 422 was answered, and nobody was told"
 	notMoved     = "200 answered, and no money moved"
 	wrongLedger  = "ledger wrong, unresolved or undelivered"
 	lost         = "callbacks lost"
@@ -150,7 +153,8 @@ func (c *crash) judge(name string, began time.Time) {
 	line(len(b.moved), "movements of money")
 	line(len(notices), "notices")
 	line(posts, "deliveries of them")
-	line(mended, "failures told that a repeat has mended")
+	line(mended, "failures told that a repeat has mended, or a late request")
+	line(len(b.afterNo), "requests answered by 422 whose money moved later, which was told")
 	line(twice, "callbacks seen twice (lines of events)")
 	line(b.wrongClocks(), "times a process said that its clock is wrong")
 	for _, wrong := range allWrongs {
@@ -182,7 +186,7 @@ func (b *balance) money() {
 		case w == nil && !b.consoled[key] && m.Kind != alipaytest.AutomaticReturn, w != nil && w.amount != m.Amount:
 			b.is(movedUnasked, "%v %s", key, m.Amount)
 		case w != nil && w.status == http.StatusUnprocessableEntity:
-			b.is(movedAfterNo, "%v, %s", key, w.code)
+			b.afterNo = append(b.afterNo, key)
 		}
 	}
 	for _, w := range b.plan.wishes {
@@ -254,14 +258,21 @@ func (b *balance) callbacks(records map[refundKey]record) (twice, mended int) {
 	}
 	defer f.Close()
 	told := map[store.Event]map[refundKey]int{store.RefundSucceeded: {}, store.RefundFailed: {}, store.RefundUnresolved: {}}
+	torn := 0
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		var e event
-		unmarshal(b.T, lines.Text(), &e)
+		if json.Unmarshal(lines.Bytes(), &e) != nil { // the shop was killed in the middle of it
+			torn++
+			continue
+		}
 		if e.Event == notification {
 			b.is(untrue, "a notification: %+v", e)
 			continue
 		}
 		told[e.Event][refundKey{orderKey{e.Kind, e.OutTradeNo + e.AuthNo}, e.OutRequestNo}]++
+	}
+	if torn > b.kills {
+		b.is(untrue, "%d lines are torn, by %d kills", torn, b.kills)
 	}
 	for key, n := range told[store.RefundSucceeded] {
 		twice += n - 1
@@ -272,6 +283,11 @@ func (b *balance) callbacks(records map[refundKey]record) (twice, mended int) {
 	for key := range told[store.RefundFailed] {
 		if _, moved := b.moved[key]; moved {
 			mended++
+		}
+	}
+	for _, key := range b.afterNo {
+		if told[store.RefundSucceeded][key] == 0 {
+			b.is(movedAfterNo, "%v", key)
 		}
 	}
 	for key := range b.moved {

@@ -87,7 +87,7 @@ type crash struct {
 const (
 	crashTimeout    = time.Second // of one call to Alipay
 	crashFirstCheck = time.Second
-	crashTransit    = 10 * time.Second
+	crashTransit    = 30 * time.Second
 	// crashPace is what a second is to the fake: its notices come again, after
 	// four minutes and more, while the test lasts, and a request that is held back
 	// for three minutes arrives after three seconds.

@@ -84,15 +84,29 @@ func openEventLog(name string) (*eventLog, error) {
 	if name == "" {
 		return l, nil
 	}
-	file, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600) //nolint:gosec // whoever starts the shop names it
+	file, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // whoever starts the shop names it
 	if err != nil {
 		return nil, err
 	}
-	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
+	info, err := file.Stat()
+	if err != nil || !info.Mode().IsRegular() {
 		return nil, errors.Join(errors.New("it is not a regular file"), err, file.Close())
 	}
 	l.file = file
-	return l, nil
+	return l, l.endLine(info.Size())
+}
+
+// endLine ends a line that a kill tore: its hook never returned, and is called again.
+func (l *eventLog) endLine(size int64) error {
+	last := make([]byte, 1)
+	if size == 0 {
+		return nil
+	}
+	if _, err := l.file.ReadAt(last, size-1); err != nil || last[0] == '\n' {
+		return err
+	}
+	_, err := l.file.WriteString("\n")
+	return err
 }
 
 // add writes an event down for good before it returns: a hook that returned nil

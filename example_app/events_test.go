@@ -2,12 +2,14 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"log"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -133,4 +135,20 @@ func TestEventsFileFails(t *testing.T) {
 		"notification trade 6823789339978248  88.88 notice",
 	)
 	a.expectOrders(`[{"out_trade_no":"6823789339978250","refunded":"9.90","refunds":{"r1":"9.90"}}]`)
+}
+
+// A line that a kill tore does not swallow the next one.
+func TestTornLineOfTheEvents(t *testing.T) {
+	name := file(t, "events.jsonl", `{"event":"refund_su`)
+	l, err := openEventLog(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(l.add(event{Event: "refund_failed"}), l.Close()); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(name)
+	if lines := strings.Split(string(text), "\n"); err != nil || len(lines) != 3 || !strings.Contains(lines[1], "refund_failed") {
+		t.Errorf("%q, %v", text, err)
+	}
 }
