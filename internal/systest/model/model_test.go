@@ -43,10 +43,14 @@ var (
 // found out and told, as long as anybody still asks. So must what the ledger forgot,
 // once somebody asks for it again. A person's decision may be wrong; what it brings
 // about is not held against the module.
-func TestModel(t *testing.T) {
+func TestModel(t *testing.T) { walk(t, false) }
+
+// walk walks through the refunds of trades, or of red packets.
+func walk(t *testing.T, packets bool) {
 	labs := make([]*lab, runtime.GOMAXPROCS(0))
 	for i := range labs {
 		labs[i] = newLab(t)
+		labs[i].packets = packets
 	}
 	start := &node{w: &world{refunds: map[string]store.Refund{}}}
 	seen := map[string]bool{start.w.key(): true}
