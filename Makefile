@@ -50,8 +50,9 @@ fuzz: ## every fuzz target (FUZZ='^Fuzz'), FUZZTIME=30s each
 	    echo "== $$package: $$name"; $(CURDIR)/.ci/fuzz "$$package" "$$name" $(FUZZTIME); \
 	  done; done
 
+# Quicker: FLAGS=-model.forgets=false.
 model: ## every way that a refund can go, through one send more than make test walks
-	go test -count=1 -v -timeout 30m -run '^TestModel' ./internal/systest/model -model.sends=2
+	go test -count=1 -v -timeout 30m -run '^TestModel' ./internal/systest/model -model.sends=2 $(FLAGS)
 
 chaos: ## everything at random, by a fresh seed, which it prints (SEED=0)
 	go test -count=1 -v -run '^TestChaos$$' ./internal/systest/chaos -chaos.seed=$(SEED)
