@@ -130,8 +130,8 @@ func TestIndexes(t *testing.T) {
 			_, queries := spy.take()
 			found := false
 			for _, q := range queries {
-				if strings.Contains(q.text, "claims") {
-					continue // few rows yet
+				if strings.Contains(q.text, "claims") || !strings.Contains(q.text, " FROM "+d.prefix) {
+					continue // few rows yet, or the time
 				}
 				plan := d.plan(t, q)
 				found = found || strings.Contains(plan, d.prefix+test.index)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Dialect is the database's language.
@@ -29,11 +30,12 @@ type dialect struct {
 	// that is looked at if it does.
 	insert, orNothing string
 
-	clock      string // asks for the time, in microseconds since 1970
-	skipLocked string // ends a SELECT that locks rows, but for those that others hold
-	small      string // ends a table of short rows
-	partial    bool   // indexes may leave rows out
-	numbered   bool   // parameters are $1, $2
+	clock      string        // asks for the time, in microseconds since 1970
+	resolution time.Duration // of that time, which is cut off
+	skipLocked string        // ends a SELECT that locks rows, but for those that others hold
+	small      string        // ends a table of short rows
+	partial    bool          // indexes may leave rows out
+	numbered   bool          // parameters are $1, $2
 	quote      string
 	autocommit string // asks whether it is on, where it may be off
 
@@ -50,7 +52,7 @@ var dialects = map[Dialect]dialect{
 	SQLite: {
 		text: "TEXT", doc: "TEXT", partial: true, quote: `"`, small: " WITHOUT ROWID",
 		ensure: "ON CONFLICT (id) DO NOTHING", insert: "INSERT", orNothing: "ON CONFLICT (id) DO NOTHING",
-		clock: "SELECT CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)",
+		clock: "SELECT CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)", resolution: time.Millisecond,
 		begin: "BEGIN IMMEDIATE", lock: "SELECT 1", commit: "COMMIT", rollback: "ROLLBACK",
 		again:   []string{"database is locked", "database table is locked", "SQLITE_BUSY", "SQLITE_LOCKED"},
 		taken:   []string{"UNIQUE constraint failed"},

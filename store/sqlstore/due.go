@@ -22,11 +22,13 @@ func (s *Store) Due(ctx context.Context, app string, lease time.Duration, n int,
 	var unread error
 	err = s.retry(ctx, "due", func() error {
 		due, unread = nil, nil
-		// Read anew: what another process has just made due is due.
+		// Read anew, and to the end of what it may be: what another process has just
+		// made due is due.
 		now, err := s.clock.read(ctx)
 		if err != nil {
 			return err
 		}
+		now = now.Add(s.dialect.resolution)
 		rows, err := s.allRows(ctx, selectRows+which+" ORDER BY next_at, id LIMIT ?", app, now.UnixMicro(), n)
 		if err != nil || len(rows) == 0 {
 			return err
