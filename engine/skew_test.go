@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,16 +17,19 @@ import (
 // behind is a ledger whose clock is behind the process's.
 type behind struct {
 	*store.Memory
-	by *time.Duration
+	by *atomic.Int64 // a time.Duration
 }
 
-func (b behind) Now(context.Context) (time.Time, error) { return time.Now().Add(-*b.by), nil }
+func (b behind) Now(context.Context) (time.Time, error) {
+	return time.Now().Add(-time.Duration(b.by.Load())), nil
+}
 
 // A clock that is set wrong is logged at the start, and again every hour.
 func TestSkewIsLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log shoptest.Log
-		by := 4 * time.Second
+		var by atomic.Int64
+		by.Store(int64(4 * time.Second))
 		s := shoptest.NewShop(t, func(c *alirefund.Config) {
 			c.Store, c.Logger = behind{store.NewMemory(), &by}, slog.New(slog.NewTextHandler(&log, nil))
 		})
@@ -40,10 +44,10 @@ func TestSkewIsLogged(t *testing.T) {
 			}
 		}
 		lines(0, "")
-		by = 6 * time.Second
+		by.Store(int64(6 * time.Second))
 		time.Sleep(time.Hour + time.Minute)
 		lines(1, "ahead=6s")
-		by = -10 * time.Minute
+		by.Store(-int64(10 * time.Minute))
 		time.Sleep(time.Hour)
 		lines(2, "ahead=-10m0s")
 	})
