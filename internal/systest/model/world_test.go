@@ -141,27 +141,32 @@ func (l *lab) rest(t *testing.T, n *node) (times int) {
 			}
 		})
 		child := &node{w: w, from: n, trail: append([]string{"nothing goes wrong any more"}, l.trail...)}
-		for number, name := range numbers {
-			r, ok := w.refund(number)
-			f := w.facts[number]
-			l.never(f.moved && !f.forgot && !ok, name+" has moved and is not known")
-			if !ok {
-				continue
-			}
-			if l.packets && r.State == store.Pending && r.Attention != "" && !r.MayRepeat() {
-				continue // it was refused, perhaps because it had moved: a person is called for
-			}
-			l.never(r.State == store.Pending, name+" is never resolved")
-			l.never(!r.Next.IsZero() || len(r.Due()) > 0, name+" is never done with")
-			unsent := f.forgot && r.NotSent // as far as the ledger knows
-			l.never(!f.person && !unsent && (r.State == store.Succeeded) != f.moved, name+" is "+string(r.State)+" at last, against the truth")
-			l.never(r.State == store.Succeeded && f.heard != store.RefundSucceeded, "the host never hears that "+name+" succeeded")
-			l.never(r.State == store.Failed && !r.NotSent && f.heard != store.RefundFailed, "the host never hears that "+name+" failed")
-			l.never(r.NotSent && f.promised && !f.forgot, name+" was unresolved and ends without an event")
-		}
+		l.settled(w)
 		l.check(t, child)
 	}
 	return times
+}
+
+// settled checks what must be at rest.
+func (l *lab) settled(w *world) {
+	for number, name := range numbers {
+		r, ok := w.refund(number)
+		f := w.facts[number]
+		l.never(f.moved && !f.forgot && !ok, name+" has moved and is not known")
+		if !ok {
+			continue
+		}
+		if l.packets && r.State == store.Pending && r.Attention != "" && !r.MayRepeat() {
+			continue // it was refused, perhaps because it had moved: a person is called for
+		}
+		l.never(r.State == store.Pending, name+" is never resolved")
+		l.never(!r.Next.IsZero() || len(r.Due()) > 0, name+" is never done with")
+		unsent := f.forgot && r.NotSent // as far as the ledger knows
+		l.never(!f.person && !unsent && (r.State == store.Succeeded) != f.moved, name+" is "+string(r.State)+" at last, against the truth")
+		l.never(r.State == store.Succeeded && f.heard != store.RefundSucceeded, "the host never hears that "+name+" succeeded")
+		l.never(r.State == store.Failed && !r.NotSent && f.heard != store.RefundFailed, "the host never hears that "+name+" failed")
+		l.never(r.NotSent && f.promised && !f.forgot, name+" was unresolved and ends without an event")
+	}
 }
 
 // next is when Run has something to do next; zero for never.
