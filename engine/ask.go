@@ -108,13 +108,12 @@ func (e *Engine) askAmount(ctx context.Context, r store.Refund) (money.Amount, e
 	answered := false
 	for _, q := range p.questions(r) {
 		reply, err := e.gateway.Do(ctx, q.method, q.content, gateway.Options{AppAuthToken: token})
-		switch q.judge(reply, err, want(r)).Outcome {
-		case gateway.Succeeded:
+		v := q.judge(reply, err, want(r))
+		if v.Outcome == gateway.Succeeded {
 			return q.amount(reply), nil
-		case gateway.NotFound:
-			answered = true
-		case gateway.Failed, gateway.FailedRetryable, gateway.NotSent, gateway.Unresolved:
 		}
+		// A question that is refused will be refused again: nothing is gained by waiting.
+		answered = answered || v.Outcome == gateway.NotFound || v.Attention
 	}
 	if !answered {
 		return 0, ErrUnsettled

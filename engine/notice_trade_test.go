@@ -400,6 +400,19 @@ func TestClosedTradeWithoutAFee(t *testing.T) {
 	}
 }
 
+// An application that may not ask hears of such a refund all the same.
+func TestNotificationWithoutAFeeWhereNobodyMayAsk(t *testing.T) {
+	s := shoptest.NewShop(t)
+	s.Voice(func(string, url.Values) string {
+		return `{"code":"40006","msg":"Insufficient Permissions","sub_code":"isv.insufficient-isv-permissions"}`
+	})
+	r := s.Notice(s.Alipay.SignedNotice(shoptest.RefundNotice(map[string]string{"refund_fee": "-", "out_biz_no": "-"})))
+	if r.Text != "success" {
+		t.Errorf("%d %s", r.Status, r.Text)
+	}
+	s.ExpectTold("refund_succeeded")
+}
+
 // A refund that was unresolved for long explains only what happened when it was sent.
 func TestNotificationWithoutAFeeBesideALongRefund(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
