@@ -33,7 +33,8 @@ const (
 // An unresolved refund is asked about from [Times.FirstCheck] on, ever more
 // rarely, down to once an hour, and for as long as it takes: none fails by age.
 // It is sent again, the same, only after Alipay's signed word, late enough, that
-// it knows nothing of it. An event is delivered again after a pause that grows
+// it knows nothing of it. A failure that rests on such a word is asked about again, 10
+// min, 1 h, 6 h and 24 h later. An event is delivered again after a pause that grows
 // with each failure, without holding up others. A store that fails is tried again
 // after up to 30 s. A certificate that ends within 30 days is logged every day.
 func (e *Engine) Run(ctx context.Context) {

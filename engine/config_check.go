@@ -1,0 +1,197 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/alirefund/alirefund/gateway"
+	"github.com/alirefund/alirefund/signer"
+	"github.com/alirefund/alirefund/store"
+)
+
+// What is wrong with a configuration, and its defaults.
+
+// ConfigError is one thing that is wrong with a [Config].
+type ConfigError struct {
+	Field   string // such as App.NotifyURL
+	Problem string
+	Err     error // the cause, or nil
+}
+
+func (e *ConfigError) Error() string { return "alirefund: Config." + e.Field + ": " + e.Problem }
+
+// Unwrap returns the cause.
+func (e *ConfigError) Unwrap() error { return e.Err }
+
+const (
+	defaultHookTimeout    = 10 * time.Second
+	defaultFirstCheck     = 10 * time.Second
+	defaultTransit        = 20 * time.Minute
+	defaultAttentionAfter = 24 * time.Hour
+	maxURL                = 256
+)
+
+// check returns the configuration with its defaults, or every problem at once.
+func (c Config) check() (Config, error) {
+	p := &problems{}
+	c.App.check(p)
+	c.checkProduct(p)
+	c.checkStore(p)
+	c.checkGateway(p)
+	c.Times = c.Times.withDefaults(p)
+	if len(p.errs) > 0 {
+		return c, errors.Join(p.errs...)
+	}
+	c.App.NotifyURLs = slices.Clone(c.App.NotifyURLs)
+	c.App.SellerIDs = slices.Clone(c.App.SellerIDs)
+	if c.Gateway == "" {
+		c.Gateway = gateway.Production
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
+	}
+	return c, nil
+}
+
+// problems collects what is wrong.
+type problems struct{ errs []error }
+
+func (p *problems) add(field, problem string) {
+	p.errs = append(p.errs, &ConfigError{Field: field, Problem: problem})
+}
+
+func (p *problems) addError(field string, err error) {
+	p.errs = append(p.errs, &ConfigError{Field: field, Problem: err.Error(), Err: err})
+}
+
+func (a App) check(p *problems) {
+	if !isAppID(a.ID) {
+		p.add("App.ID", "wants the application's app_id, up to 32 letters and digits")
+	}
+	if a.Signer == nil {
+		p.add("App.Signer", "is required: signer.FromPEM(the application's private key)")
+	}
+	if a.Verifier == nil {
+		p.add("App.Verifier", "is required: signer.VerifierFromPEM(Alipay's public key)")
+	}
+	if a.Signer != nil && a.Verifier != nil {
+		if err := signer.Pair(a.Signer, a.Verifier); err != nil {
+			p.addError(a.mismatched(), err)
+		}
+	}
+	if a.ContentKey != nil && a.ContentKey.Encrypt(nil) == "" {
+		p.add("App.ContentKey", "holds no key: signer.ContentKeyFromBase64(the key of 接口内容加密)")
+	}
+	if problem := notifyURLProblem(a.NotifyURL); a.NotifyURL != "" && problem != "" {
+		p.add("App.NotifyURL", problem)
+	}
+	for i, u := range a.NotifyURLs {
+		if problem := notifyURLProblem(u); problem != "" {
+			p.add(fmt.Sprintf("App.NotifyURLs[%d]", i), problem)
+		}
+	}
+	if slices.Contains(a.SellerIDs, "") {
+		p.add("App.SellerIDs", "holds an empty text")
+	}
+}
+
+func (c Config) checkProduct(p *problems) {
+	if c.CouponProduct != "" && c.CouponProduct != CouponOrderRefund && c.CouponProduct != FundTransRefund {
+		p.add("CouponProduct", "is neither CouponOrderRefund nor FundTransRefund")
+	}
+}
+
+func (c Config) checkStore(p *problems) {
+	if v := reflect.ValueOf(c.Store); c.Store == nil || v.Kind() == reflect.Pointer && v.IsNil() {
+		p.add("Store", "is required: store.NewMemory for one process")
+	}
+	if c.OnRefundSucceededTx == nil {
+		return
+	}
+	if _, ok := c.Store.(store.Transactor); c.Store != nil && !ok {
+		p.add("OnRefundSucceededTx", "wants a Store on a database, such as sqlstore.New")
+	}
+	if c.OnRefundSucceeded != nil {
+		p.add("OnRefundSucceededTx", "stands instead of OnRefundSucceeded; set one of them")
+	}
+}
+
+func (c Config) checkGateway(p *problems) {
+	if u, err := url.Parse(c.Gateway); c.Gateway != "" && (err != nil || u.Host == "" || u.RawQuery != "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http") {
+		p.add("Gateway", "wants the form https://host/gateway.do, without a query")
+	}
+	if c.Protocol > gateway.V3 {
+		p.add("Protocol", "is neither gateway.V2 nor gateway.V3")
+	}
+}
+
+// withDefaults returns the durations with their defaults.
+func (t Times) withDefaults(p *problems) Times {
+	for _, d := range []struct {
+		field string
+		value *time.Duration
+		usual time.Duration
+	}{
+		{"Timeout", &t.Timeout, gateway.DefaultTimeout},
+		{"HookTimeout", &t.HookTimeout, defaultHookTimeout},
+		{"FirstCheck", &t.FirstCheck, defaultFirstCheck},
+		{"Transit", &t.Transit, defaultTransit},
+		{"AttentionAfter", &t.AttentionAfter, defaultAttentionAfter},
+		{"Grace", &t.Grace, 0},
+		{"KeepAnswers", &t.KeepAnswers, 0},
+		{"KeepRefunds", &t.KeepRefunds, 0},
+	} {
+		switch {
+		case *d.value < 0:
+			p.add("Times."+d.field, "is negative")
+		case *d.value == 0:
+			*d.value = d.usual
+		}
+	}
+	if t.KeepRefunds > 0 && t.KeepRefunds < keepNotifyID {
+		p.add("Times.KeepRefunds", "is shorter than Alipay repeats its notices: at least "+keepNotifyID.String())
+	}
+	return t
+}
+
+// mismatched names the field to mend where signer.Pair refuses.
+func (a App) mismatched() string {
+	if a.Signer.Public() == nil || a.Signer.CertificateSN() == "" && a.Verifier.RootSN() != "" {
+		return "App.Signer"
+	}
+	return "App.Verifier"
+}
+
+func isAppID(id string) bool {
+	return id != "" && len(id) <= 32 && strings.IndexFunc(id, func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+	}) < 0
+}
+
+// notifyURLProblem says what is wrong with an address for notifications. A
+// query would be mixed into what Alipay signs by some servers and frameworks.
+func notifyURLProblem(text string) string {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil:
+		return "wants the form https://host/path"
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return "must have no query and no fragment"
+	case len(text) > maxURL:
+		return "is longer than 256 characters"
+	}
+	return ""
+}
+
+// allowsNotifyURL tells whether callbacks may go to an address that a request
+// names. Where callbacks go is the host's to say.
+func (a App) allowsNotifyURL(u string) bool {
+	return u == a.NotifyURL || slices.Contains(a.NotifyURLs, u)
+}
