@@ -104,9 +104,9 @@ type Refund struct {
 	Refused bool `json:"refused,omitempty"`
 	// RefusedRetryable: what Retryable becomes when Refused becomes a failure.
 	RefusedRetryable bool `json:"-"`
-	// Rebuffs counts the sends that were refused by a sub_code of which no page says what
+	// UnknownRefusals counts the sends that were refused by a sub_code of which no page says what
 	// it proves.
-	Rebuffs int `json:"rebuffs,omitempty"`
+	UnknownRefusals int `json:"unknown_refusals,omitempty"`
 	// Code, SubCode and Message are Alipay's last words on it.
 	Code    string `json:"code,omitempty"`
 	SubCode string `json:"sub_code,omitempty"`

@@ -14,7 +14,7 @@ import (
 // returns it, or an Attempt without a token. last is when any refund of the order was
 // last sent. One that was refused three times, for nobody knows what, is not sent again.
 func (r *Refund) BeginSend(p Permission, last, now time.Time) Attempt {
-	if r.State != Pending || r.Attempts != p.Attempts || r.Lease.Held(now) || r.Rebuffs >= mostRebuffs {
+	if r.State != Pending || r.Attempts != p.Attempts || r.Lease.Held(now) || r.UnknownRefusals >= mostUnknownRefusals {
 		return Attempt{}
 	}
 	if wait := p.Spacing - now.Sub(last); wait > 0 {
@@ -36,7 +36,7 @@ func (r *Refund) BeginSend(p Permission, last, now time.Time) Attempt {
 func (r *Refund) Reopen(asked Refund, now time.Time) {
 	r.State, r.Retryable, r.NotSent, r.Refused, r.Answered, r.Doubtful = Pending, false, false, false, false, false
 	r.Attention, r.Source, r.SettledAt, r.AskAt = "", "", time.Time{}, time.Time{}
-	r.Rebuffs = 0
+	r.UnknownRefusals = 0
 	r.Code, r.SubCode, r.Message = "", "", ""
 	r.Deliveries = slices.DeleteFunc(r.Deliveries, func(d Delivery) bool { return d.Event != RefundSucceeded })
 	r.UpdatedAt = now

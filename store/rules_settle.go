@@ -125,7 +125,7 @@ func (r *Refund) apply(s Settlement, now time.Time) (changed bool) {
 // fails the refund, and only if no earlier send may be why Alipay refuses.
 func (r *Refund) applyAnswer(s Settlement, now time.Time) {
 	r.endSend(s, now)
-	r.rebuff(s)
+	r.countUnknown(s)
 	refused := s.Finding == Refusal && s.Attempt == r.Attempts
 	certain := refused && !s.Check && !r.mayHaveMoved()
 	switch {
@@ -162,14 +162,14 @@ func (r *Refund) endSend(s Settlement, now time.Time) {
 	}
 }
 
-// rebuff counts the refusals of which nobody knows what they prove.
-func (r *Refund) rebuff(s Settlement) {
+// countUnknown counts the refusals of which nobody knows what they prove.
+func (r *Refund) countUnknown(s Settlement) {
 	if !s.Unlisted || s.Attempt != r.Attempts {
 		return
 	}
-	r.Rebuffs++
-	if r.Rebuffs >= mostRebuffs && r.State == Pending {
-		r.Attention = fmt.Sprintf("Alipay refused it %d times, last with %s, of which no page says that nothing moved; it is not sent again, and a person is to find out", r.Rebuffs, s.SubCode)
+	r.UnknownRefusals++
+	if r.UnknownRefusals >= mostUnknownRefusals && r.State == Pending {
+		r.Attention = fmt.Sprintf("Alipay refused it %d times, last with %s, of which no page says that nothing moved; it is not sent again, and a person is to find out", r.UnknownRefusals, s.SubCode)
 	}
 }
 

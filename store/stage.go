@@ -88,13 +88,15 @@ func (r Refund) Unsent() bool { return r.State == Pending && r.nothingLeft() }
 // be sent again.
 func (r Refund) CanReopen() bool { return r.State == Failed && r.Retryable }
 
-// mostRebuffs is how often a refund is sent that is refused by words that nobody knows: a
+// mostUnknownRefusals is how often a refund is sent that is refused by words that nobody knows: a
 // person looks at it then, and the questions go on.
-const mostRebuffs = 3
+const mostUnknownRefusals = 3
 
 // MayRepeat tells whether a pending refund may be sent again, once it is known that its
 // last send came to nothing.
-func (r Refund) MayRepeat() bool { return !r.AwaitsConfirmation() && r.Rebuffs < mostRebuffs }
+func (r Refund) MayRepeat() bool {
+	return !r.AwaitsConfirmation() && r.UnknownRefusals < mostUnknownRefusals
+}
 
 // NothingSent tells whether the refund failed because nothing was ever sent, which
 // is no failure to tell anybody of.

@@ -54,8 +54,8 @@ var sendTests = []test{
 			mustSettle(t, s, r.ID, store.Settlement{Source: store.ByQuery, Attempt: attempt.Number, Finding: store.NotFound, Late: true})
 		}
 		nosend(t, s, r.ID, 4)
-		if got := mustGet(t, s, r.ID); got.State != store.Pending || got.Attention == "" || got.Rebuffs != 3 || got.MayRepeat() {
-			t.Errorf("it is %s, refused %d times: %q", got.State, got.Rebuffs, got.Attention)
+		if got := mustGet(t, s, r.ID); got.State != store.Pending || got.Attention == "" || got.UnknownRefusals != 3 || got.MayRepeat() {
+			t.Errorf("it is %s, refused %d times: %q", got.State, got.UnknownRefusals, got.Attention)
 		}
 		succeed(t, s, r.ID)
 	}},
