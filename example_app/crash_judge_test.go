@@ -58,9 +58,9 @@ func (c *crash) records(query string) (all []record) {
 func (c *crash) settle() {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	for until := time.Now().Add(3 * time.Minute); time.Now().Before(until); <-tick.C {
+	for until := time.Now().Add(3*time.Minute + *crashHeld); time.Now().Before(until); <-tick.C {
 		c.fake.Advance(10 * time.Minute)
-		if len(c.records("state=pending"))+len(c.records("undelivered=true"))+c.noticesLeft() == 0 {
+		if len(c.records("state=pending"))+len(c.records("undelivered=true"))+c.noticesLeft()+int(c.onTheWay.Load()) == 0 {
 			break
 		}
 	}
@@ -148,6 +148,7 @@ func (c *crash) judge(name string, began time.Time) {
 	line(int(c.cut.Load()), "requests cut off")
 	line(int(c.repeated.Load()), "requests repeated")
 	line(len(c.fake.Calls()), "calls to Alipay")
+	line(int(c.held.Load()), fmt.Sprint("of them held back on their way, for up to ", *crashHeld))
 	line(len(c.consoled), "refunds at the console")
 	line(b.unknown, "of them of an amount that Alipay did not tell")
 	line(len(b.moved), "movements of money")
@@ -156,6 +157,7 @@ func (c *crash) judge(name string, began time.Time) {
 	line(mended, "failures told that a repeat has mended, or a late request")
 	line(len(b.afterNo), "requests answered by 422 whose money moved later, which was told")
 	line(twice, "callbacks seen twice (lines of events)")
+	line(b.said("a transactional hook failed"), "times a hook failed, of which some had hung")
 	line(b.wrongClocks(), "times a process said that its clock is wrong")
 	for _, wrong := range allWrongs {
 		line(b.wrong[wrong], wrong)
@@ -305,15 +307,21 @@ func (b *balance) callbacks(records map[refundKey]record) (twice, mended int) {
 
 // wrongClocks counts the processes that said so; that none did would show that they had
 // the right one.
-func (b *balance) wrongClocks() (n int) {
-	said, err := os.ReadFile(filepath.Join(b.dir, "shop.log"))
-	if err != nil {
-		b.Fatal(err)
-	}
-	if n = strings.Count(string(said), "clock and the ledger's differ"); n == 0 {
+func (b *balance) wrongClocks() int {
+	n := b.said("clock and the ledger's differ")
+	if n == 0 {
 		b.Error("no process had a wrong clock")
 	}
 	return n
+}
+
+// said counts the lines of the shop's log with that text.
+func (b *balance) said(text string) int {
+	log, err := os.ReadFile(filepath.Join(b.dir, "shop.log"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	return strings.Count(string(log), text)
 }
 
 // rowsOnce judges how often each row was written and committed.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,6 +29,7 @@ import (
 var (
 	crashKills   = flag.Int("crash.kills", 0, "how often TestCrash kills the shop; 0 leaves the test out")
 	crashRefunds = flag.Int("crash.refunds", 2000, "how many refunds TestCrash asks for")
+	crashHeld    = flag.Duration("crash.held", 3*time.Second, "for how long at most a request is held back on its way to Alipay")
 	crashSeed    = flag.Uint64("crash.seed", 0, "makes TestCrash's plan; 0 takes a fresh one")
 	crashStores  = flag.String("crash.stores", "sqlite: postgres://postgres@127.0.0.1:5432/test?sslmode=disable mysql://root@127.0.0.1:3306/test",
 		"the databases of TestCrash, as -store has them: on a server it makes a schema, or database, of its own")
@@ -47,7 +50,7 @@ func TestCrash(t *testing.T) {
 		seed = rand.Uint64()
 	}
 	binary := filepath.Join(t.TempDir(), "shop")
-	build := exec.CommandContext(t.Context(), "go", "build", "-overlay", wrongClock(t), "-o", binary, ".")
+	build := exec.CommandContext(t.Context(), "go", "build", "-overlay", overlay(t), "-o", binary, ".")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
@@ -77,21 +80,24 @@ type crash struct {
 	flags                    []string
 	process                  *exec.Cmd
 
-	called        chan struct{} // something by each call to Alipay
-	client        http.Client
-	kills         int
-	cut, repeated atomic.Int64 // requests that were cut off; that were repeated
-	consoled      map[refundKey]bool
+	called         chan struct{} // something by each call to Alipay
+	client         http.Client
+	kills          int
+	cut, repeated  atomic.Int64 // requests that were cut off; that were repeated
+	held, onTheWay atomic.Int64 // requests that were held back; that still are
+	consoled       map[refundKey]bool
 }
 
 const (
 	crashTimeout    = time.Second // of one call to Alipay
 	crashFirstCheck = time.Second
-	crashTransit    = 30 * time.Second
 	// crashPace is what a second is to the fake: its notices come again, after
 	// four minutes and more, while the test lasts, and a request that is held back
 	// for three minutes arrives after three seconds.
 	crashPace = time.Minute
+	// crashMargin is what Times.Transit has beyond the time that a request is held back:
+	// the call's own timeout is in it.
+	crashMargin = 20 * time.Second
 	// crashHang is how long some hooks hang: longer than one may take.
 	crashHang = 12 * time.Second
 )
@@ -142,15 +148,38 @@ func newCrash(t *testing.T, binary string, seed uint64) *crash {
 		case c.called <- struct{}{}:
 		default: // the killer is late, or has done
 		}
+		if rand.IntN(20) == 0 {
+			c.holdBack(r)
+			panic(http.ErrAbortHandler)
+		}
 		c.fake.ServeHTTP(w, r)
 	}))
 	c.flags = []string{
 		"-addr", strings.TrimPrefix(c.base, "http://"), "-gateway", gateway + "/gateway.do", "-app-id", c.fake.AppID(),
 		"-private-key", file(t, "app.pem", c.fake.AppPrivateKey()), "-alipay-public-key", file(t, "alipay.txt", c.fake.AlipayPublicKey()),
 		"-notify-url", c.base + notifyPath, "-staff-token", testToken, "-events", filepath.Join(c.dir, "events.jsonl"),
-		"-timeout", crashTimeout.String(), "-first-check", crashFirstCheck.String(), "-transit", crashTransit.String(),
+		"-timeout", crashTimeout.String(), "-first-check", crashFirstCheck.String(), "-transit", (*crashHeld + crashMargin).String(),
 	}
 	return c
+}
+
+// holdBack does with a request what a proxy with a full queue does: the caller waits
+// until it gives up, and some time later Alipay gets the request all the same.
+func (c *crash) holdBack(r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return // the shop was killed before it had sent it all
+	}
+	<-r.Context().Done()
+	c.held.Add(1)
+	c.onTheWay.Add(1)
+	late := r.Clone(context.WithoutCancel(r.Context()))
+	late.Body = io.NopCloser(bytes.NewReader(body))
+	time.AfterFunc(rand.N(*crashHeld), func() {
+		defer c.onTheWay.Add(-1)
+		defer func() { _ = recover() }() // the fake's way to break a connection
+		c.fake.ServeHTTP(httptest.NewRecorder(), late)
+	})
 }
 
 // freeAddress is one that no outgoing connection takes while the shop is down.
@@ -209,7 +238,7 @@ func (c *crash) play() {
 	go func() { clients.Wait(); close(answered) }()
 	select {
 	case <-answered:
-	case <-time.After(3 * time.Minute): // judge says which are not
+	case <-time.After(3*time.Minute + *crashHeld): // judge says which are not
 	}
 }
 
