@@ -145,7 +145,7 @@ func TestPagesOfRefundsCloseTogether(t *testing.T) {
 				Kind: store.Trade, App: s.Config.App.ID, OutTradeNo: "T", OutRequestNo: fmt.Sprint("R", i), Amount: 1,
 				Origin: store.FromRequest, State: store.Pending,
 			}.Identify()
-			if _, _, err := s.Config.Store.Open(t.Context(), r, store.Limit{}); err != nil {
+			if _, _, err := s.Config.Store.Open(t.Context(), r, store.Limit{}, nil); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(time.Microsecond)

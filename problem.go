@@ -53,7 +53,7 @@ var problems = map[string]struct {
 	"alipay_refused":         {http.StatusUnprocessableEntity, Text{En: "Alipay refused the refund; nothing moved", Zh: "支付宝拒绝了退款，资金未变动"}},
 	"nothing_sent":           {http.StatusServiceUnavailable, Text{En: "This request sent nothing to Alipay; repeat it as it is", Zh: "本次请求未向支付宝发送任何内容，请原样重试"}},
 	"not_found":              {http.StatusNotFound, Text{En: "No refund has this id", Zh: "没有该编号的退款"}},
-	"store_failed":           {http.StatusServiceUnavailable, Text{En: "The store could not be read; repeat the request", Zh: "存储读取失败，请重试"}},
+	"store_failed":           {http.StatusServiceUnavailable, Text{En: "The store failed; repeat the same request, under the same number", Zh: "存储出错，请以同一退款请求号原样重试"}},
 	"internal":               {http.StatusInternalServerError, Text{En: "Something unforeseen happened; see the log", Zh: "发生未预料的错误，请查看日志"}},
 
 	"notification_refused":   {http.StatusBadRequest, Text{En: "This is no notification of Alipay's", Zh: "这不是支付宝的通知"}},

@@ -13,9 +13,34 @@ import (
 type claim struct {
 	token   string
 	settled time.Time // when settle was last called with it
+
+	// atOnce: a success is told within the transaction that records it, where the host
+	// is told by one. Not by Run, whose questions wait for no hook.
+	atOnce bool
+	tried  bool // so it was told, and that failed: it is not tried again now
+
+	// notice is the notification that the next settlement takes, and the delivery that
+	// follows completes; done says that either of them has.
+	notice store.Notice
+	done   bool
 }
 
 func newClaim() *claim { return &claim{token: rand.Text()} }
+
+// newClaimAtOnce is for a caller who waits for the hook.
+func newClaimAtOnce() *claim { return &claim{token: rand.Text(), atOnce: true} }
+
+// wasTried tells whether the host was told already, by the settlement, and failed.
+func (c *claim) wasTried() bool { return c != nil && c.tried }
+
+// completes is the notification that is done once the event is delivered which is due
+// of r: if it is the last.
+func (c *claim) completes(r store.Refund) store.Notice {
+	if c == nil || len(r.Due()) != 1 {
+		return store.Notice{}
+	}
+	return c.notice
+}
 
 // has tells whether the last settlement, which returned r, took the event's delivery
 // or found it taken by this claim.

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"database/sql"
 	"time"
 
 	"github.com/alirefund/alirefund/store"
@@ -45,43 +44,10 @@ func (e *Engine) deliverBeside(ctx context.Context, r store.Refund, event store.
 	}
 }
 
-// deliveryKey names what is delivered one after the other: while a hook runs, the
-// refund's other events wait. Only the call for a person does not: the hook that runs
-// may hang.
-func deliveryKey(r store.Refund, event store.Event) string {
-	if event == store.RefundUnresolved {
-		return r.ID + " " + string(event)
-	}
-	return r.ID
-}
-
-// enter begins the delivering of what key names in this process, unless it goes on
-// already, and returns how to end it. Where the caller has the event's lease it waits
-// for the one before, no longer than a hook may take: that one may have found only
-// that the event is leased, and nobody but the caller can tell it for now.
-func (e *Engine) enter(key string, leased bool) (leave func()) {
-	ended := make(chan struct{})
-	late := time.After(e.config.Times.HookTimeout)
-	for {
-		before, running := e.delivering.LoadOrStore(key, ended)
-		switch {
-		case !running:
-			return func() { e.delivering.Delete(key); close(ended) }
-		case !leased:
-			return nil
-		}
-		select {
-		case <-before.(chan struct{}):
-		case <-late:
-			return nil
-		}
-	}
-}
-
 // deliverOne delivers one event and tells whether the host has taken it.
 func (e *Engine) deliverOne(ctx context.Context, r store.Refund, event store.Event, c *claim) bool {
-	if event == store.RefundSucceeded && e.config.OnRefundSucceededTx != nil {
-		return e.deliverTx(ctx, r)
+	if event == store.RefundSucceeded && e.tx != nil {
+		return !c.wasTried() && e.deliverTx(ctx, r)
 	}
 	var token string
 	var left time.Duration
@@ -109,8 +75,11 @@ func (e *Engine) deliverOne(ctx context.Context, r store.Refund, event store.Eve
 	err = persist(ctx, func(ctx context.Context) (err error) {
 		if hookErr != nil {
 			_, err = e.ledger.Undelivered(ctx, r.ID, event, token, shorten(hookErr.Error()))
-		} else {
-			_, err = e.ledger.Delivered(ctx, r.ID, event, token)
+			return err
+		}
+		var completed bool
+		if _, completed, err = e.ledger.Delivered(ctx, r.ID, event, token, c.completes(r)); completed {
+			c.done = true
 		}
 		return err
 	})
@@ -122,25 +91,6 @@ func (e *Engine) deliverOne(ctx context.Context, r store.Refund, event store.Eve
 	}
 	e.log.InfoContext(ctx, "an event is delivered", "refund", r.ID, "event", event)
 	return true
-}
-
-// deliverTx delivers a success within a transaction of the store's: the host's
-// rows and the mark commit together, or neither does.
-func (e *Engine) deliverTx(ctx context.Context, r store.Refund) bool {
-	transactor := e.config.Store.(store.Transactor) // New has checked it
-	done, err := transactor.DeliverTx(ctx, r.ID, store.RefundSucceeded, func(ctx context.Context, tx *sql.Tx, r store.Refund) error {
-		return e.guarded(ctx, func(ctx context.Context) error {
-			return e.config.OnRefundSucceededTx(ctx, tx, RefundSucceeded{Refund: r.Clone()})
-		})
-	})
-	if err != nil {
-		e.log.ErrorContext(ctx, "a transactional hook failed, or its commit; its event will be delivered again", "refund", r.ID, "error", err)
-		return false
-	}
-	if done {
-		e.log.InfoContext(ctx, "an event is delivered", "refund", r.ID, "event", store.RefundSucceeded)
-	}
-	return done
 }
 
 func (e *Engine) call(ctx context.Context, event store.Event, r store.Refund) error {

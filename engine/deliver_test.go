@@ -141,7 +141,7 @@ func (q quicker) Settle(ctx context.Context, id string, s store.Settlement) (sto
 func (q quicker) Deliver(ctx context.Context, id string, e store.Event, lease time.Duration) (string, bool, error) {
 	token, _, err := q.Store.Deliver(ctx, id, e, lease)
 	if err == nil {
-		_, err = q.Delivered(ctx, id, e, token)
+		_, _, err = q.Delivered(ctx, id, e, token, store.Notice{})
 	}
 	if err != nil {
 		return "", false, err
@@ -397,6 +397,44 @@ func TestTransactionalHookHasItsTime(t *testing.T) {
 		s.Expect(s.Refund(shoptest.Partly), 200, "succeeded")
 		if took != 2*time.Second {
 			t.Errorf("its context ended after %v", took)
+		}
+	})
+}
+
+// A transactional hook that hangs holds up neither the answer nor what was learnt, and
+// is not called beside itself.
+func TestTransactionalHookThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := &transactor{Memory: store.NewMemory()}
+		var inside, most atomic.Int64
+		hangs := make(chan struct{})
+		s := shoptest.NewShop(t, func(c *alirefund.Config) {
+			c.Store, c.OnRefundSucceeded = db, nil
+			c.Times.HookTimeout = 2 * time.Second
+			c.OnRefundSucceededTx = func(context.Context, *sql.Tx, alirefund.RefundSucceeded) error {
+				most.Store(max(most.Load(), inside.Add(1)))
+				defer inside.Add(-1)
+				<-hangs
+				return nil
+			}
+		})
+		s.Trade()
+		stop := s.Run()
+		defer stop()
+		began := time.Now()
+		r := s.Refund(shoptest.Partly)
+		s.Expect(r, 200, "succeeded")
+		if took := time.Since(began); r.Body["delivered"] != false || took != 2*time.Second {
+			t.Errorf("answered after %v: %s", took, r.Text)
+		}
+		time.Sleep(10 * time.Minute)
+		if most.Load() != 1 || db.began.Load() != 1 {
+			t.Errorf("%d transactions, up to %d hooks at once", db.began.Load(), most.Load())
+		}
+		close(hangs)
+		time.Sleep(10 * time.Minute)
+		if got := s.Ledger(r.Str("id")); !got.WasDelivered(store.RefundSucceeded) || db.began.Load() != 2 || most.Load() != 1 {
+			t.Errorf("%d transactions: %+v", db.began.Load(), got)
 		}
 	})
 }

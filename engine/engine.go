@@ -28,8 +28,8 @@ type Engine struct {
 	products []product
 	gateway  *gateway.Client
 	receiver *notify.Receiver
-	ledger   store.Ledger
-	claims   store.Claims
+	ledger   store.Store
+	tx       store.Transactor // the ledger, where the host is told of a success within a transaction
 	rules    *rules
 	log      *slog.Logger
 	// tokens holds the app_auth_tokens that came with requests, by refund id,

@@ -96,7 +96,8 @@ func (t Text) In(zh bool) string {
 	return t.En
 }
 
-// ErrStore: the store failed where nothing else is at stake. Try again.
+// ErrStore: the store failed. Try the same again. Of a refund nobody knows whether it is
+// recorded; if it is, it will be made.
 var ErrStore = errors.New("alirefund: the store failed")
 
 func storeFailed(err error) error { return fmt.Errorf("%w: %w", ErrStore, err) }

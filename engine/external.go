@@ -42,7 +42,7 @@ func (e *Engine) recordExternal(ctx context.Context, r store.Refund) error {
 		r.Amount, _ = e.askAmount(ctx, r) // the notification proves the refund without it
 	}
 	r.Origin, r.State, r.Source = store.FromNotice, store.Succeeded, store.ByNotice
-	recorded, opened, err := e.ledger.Open(ctx, r, store.Limit{})
+	recorded, opened, err := e.ledger.Open(ctx, r, store.Limit{}, nil)
 	switch {
 	case err != nil:
 		return storeFailed(err)
@@ -55,7 +55,7 @@ func (e *Engine) recordExternal(ctx context.Context, r store.Refund) error {
 }
 
 func (e *Engine) settleNoticed(ctx context.Context, r store.Refund, s store.Settlement) error {
-	c := newClaim()
+	c := newClaimAtOnce()
 	r, err := e.settle(ctx, r, c, s)
 	if err != nil {
 		return err

@@ -18,7 +18,7 @@ func (e *Engine) Get(ctx context.Context, id string) (Result, error) {
 	}
 	ctx, cancel := e.detach(ctx)
 	defer cancel()
-	c := newClaim()
+	c := newClaimAtOnce()
 	if r.State == store.Pending {
 		r, _ = e.ask(ctx, r, c)
 	}

@@ -31,10 +31,12 @@ func New(config Config) (*Engine, error) {
 		config:   config,
 		gateway:  client,
 		receiver: &notify.Receiver{Verifier: config.App.Verifier, AppID: config.App.ID, SellerIDs: config.App.SellerIDs},
-		ledger:   config.Store,
-		claims:   store.Remember(config.Store),
+		ledger:   store.Remember(config.Store),
 		rules:    rules,
 		log:      config.Logger,
+	}
+	if config.OnRefundSucceededTx != nil {
+		e.tx = e.ledger.(store.Transactor) // check has made sure
 	}
 	e.products = e.table()
 	e.warnOfExpiry(context.Background())

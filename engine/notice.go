@@ -2,11 +2,14 @@ package engine
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
 	"fmt"
 	"net/http"
 
 	"github.com/alirefund/alirefund/explain"
 	"github.com/alirefund/alirefund/notify"
+	"github.com/alirefund/alirefund/store"
 )
 
 // Receive opens the notification that a request holds: it verifies, checks that it
@@ -49,8 +52,14 @@ func (e *Engine) Handle(ctx context.Context, n *notify.Notification, other func(
 	}
 	ctx, cancel := e.detach(ctx)
 	defer cancel()
-	key := e.config.App.ID + "/" + n.ID
-	token, done, err := e.claims.Claim(ctx, key, e.patience())
+	claimed := store.Notice{Key: e.config.App.ID + "/" + n.ID, Lease: e.patience(), Keep: keepNotifyID}
+	if r, s, plain := e.plain(ctx, n); plain {
+		claimed.Token = rand.Text()
+		if err := e.handlePlain(ctx, claimed, r, s); !errors.Is(err, store.ErrTaken) {
+			return err
+		}
+	}
+	token, done, err := e.ledger.Claim(ctx, claimed.Key, claimed.Lease)
 	switch {
 	case err != nil:
 		return storeFailed(err)
@@ -59,30 +68,66 @@ func (e *Engine) Handle(ctx context.Context, n *notify.Notification, other func(
 	case token == "":
 		return ErrBusy
 	}
+	claimed.Token = token
+	return e.whileClaimed(ctx, claimed, func() (completed bool, err error) { return false, e.dispatch(ctx, n, other) })
+}
+
+// handlePlain handles a notification that tells the success s of one refund: claimed
+// and settled in one step, told and completed in another. It fails with
+// [store.ErrTaken], and does nothing, if somebody else handles it or has done so.
+func (e *Engine) handlePlain(ctx context.Context, claimed store.Notice, r store.Refund, s store.Settlement) error {
+	c := newClaimAtOnce()
+	c.notice = claimed
+	r, err := e.settle(ctx, r, c, s)
+	if err != nil {
+		return err
+	}
+	return e.whileClaimed(ctx, claimed, func() (bool, error) {
+		err := e.deliverAll(ctx, []store.Refund{r}, c)
+		return c.done, err
+	})
+}
+
+// whileClaimed handles what is claimed, and completes or releases it, unless handling
+// it has completed it.
+func (e *Engine) whileClaimed(ctx context.Context, claimed store.Notice, handle func() (completed bool, err error)) (err error) {
 	handled := false
 	defer func() {
 		if handled {
 			return
 		}
 		if failed := persist(ctx, func(ctx context.Context) error {
-			_, err := e.claims.Release(ctx, key, token)
+			_, err := e.ledger.Release(ctx, claimed.Key, claimed.Token)
 			return err
 		}); failed != nil {
-			e.log.ErrorContext(ctx, "a notification's claim could not be released; it runs out by itself", "notify_id", n.ID, "error", failed)
+			e.log.ErrorContext(ctx, "a notification's claim could not be released; it runs out by itself", "key", claimed.Key, "error", failed)
 		}
 	}()
-
-	if err = e.dispatch(ctx, n, other); err != nil {
+	completed, err := handle()
+	if err != nil {
 		return err
 	}
-	if err = persist(ctx, func(ctx context.Context) error {
-		_, err := e.claims.Complete(ctx, key, token, keepNotifyID)
-		return err
-	}); err != nil {
-		return storeFailed(err)
+	if !completed {
+		if err = persist(ctx, func(ctx context.Context) error {
+			_, err := e.ledger.Complete(ctx, claimed.Key, claimed.Token, claimed.Keep)
+			return err
+		}); err != nil {
+			return storeFailed(err)
+		}
 	}
 	handled = true
 	return nil
+}
+
+// plain returns the refund whose success a notification tells, if it tells nothing
+// else, and nobody has to be asked. It changes nothing.
+func (e *Engine) plain(ctx context.Context, n *notify.Notification) (r store.Refund, s store.Settlement, plain bool) {
+	for _, p := range e.products {
+		if p.tells(n) && p.plain != nil {
+			return p.plain(ctx, n)
+		}
+	}
+	return store.Refund{}, store.Settlement{}, false
 }
 
 // dispatch gives the notification to the product that it tells of.

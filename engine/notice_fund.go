@@ -34,18 +34,9 @@ func (e *Engine) fundWord(kind store.Kind, n *notify.Notification) fundWord {
 // fundNotice settles what the notification is about. One without a usable identity
 // is a refund of its own, told apart by its notify_id.
 func (e *Engine) fundNotice(ctx context.Context, n *notify.Notification, w fundWord, other func(context.Context) error) error {
-	var rows []store.Refund
-	for _, f := range []store.Filter{
-		{Kind: w.Kind, OutRequestNo: w.OutRequestNo},
-		{Kind: w.Kind, OperationID: w.OperationID},
-	} {
-		if len(rows) > 0 || f.OutRequestNo == "" && f.OperationID == "" {
-			continue
-		}
-		var err error
-		if rows, err = e.noticedRefunds(ctx, n, w.AuthNo, f); err != nil {
-			return err
-		}
+	rows, err := e.fundOf(ctx, n, w)
+	if err != nil {
+		return err
 	}
 	r, amount := w.Refund, w.Amount
 	switch {
@@ -62,10 +53,7 @@ func (e *Engine) fundNotice(ctx context.Context, n *notify.Notification, w fundW
 		}
 		return e.askEach(ctx, []store.Refund{asked})
 	case len(rows) == 1:
-		return e.settleNoticed(ctx, rows[0], store.Settlement{
-			Source: store.ByNotice, Finding: store.Success,
-			OutOrderNo: r.OutOrderNo, OperationID: r.OperationID, Amount: amount,
-		})
+		return e.settleNoticed(ctx, rows[0], w.success())
 	case r.OutRequestNo != "":
 		r = r.Identify()
 		taken, err := e.ledger.Get(ctx, r.ID)
@@ -88,6 +76,39 @@ func (e *Engine) fundNotice(ctx context.Context, n *notify.Notification, w fundW
 		r = r.IdentifyBy("notify_id", n.ID)
 	}
 	return e.recordExternal(ctx, r)
+}
+
+// plainFund is fundNotice where there is nothing to ask.
+func (e *Engine) plainFund(ctx context.Context, n *notify.Notification, w fundWord) (store.Refund, store.Settlement, bool) {
+	rows, err := e.fundOf(ctx, n, w)
+	if err != nil || !w.succeeded || len(rows) != 1 || w.known && rows[0].Amount != 0 && rows[0].Amount != w.Amount {
+		return store.Refund{}, store.Settlement{}, false
+	}
+	return rows[0], w.success(), true
+}
+
+// fundOf returns the refunds that the notification may be about.
+func (e *Engine) fundOf(ctx context.Context, n *notify.Notification, w fundWord) (rows []store.Refund, err error) {
+	for _, f := range []store.Filter{
+		{Kind: w.Kind, OutRequestNo: w.OutRequestNo},
+		{Kind: w.Kind, OperationID: w.OperationID},
+	} {
+		if len(rows) > 0 || f.OutRequestNo == "" && f.OperationID == "" {
+			continue
+		}
+		if rows, err = e.noticedRefunds(ctx, n, w.AuthNo, f); err != nil {
+			return nil, err
+		}
+	}
+	return rows, nil
+}
+
+// success is what is learnt if it is one.
+func (w fundWord) success() store.Settlement {
+	return store.Settlement{
+		Source: store.ByNotice, Finding: store.Success,
+		OutOrderNo: w.OutOrderNo, OperationID: w.OperationID, Amount: w.Amount,
+	}
 }
 
 // sameOperation asks about the pending refunds of a notice's red packet, whether

@@ -27,16 +27,9 @@ func (e *Engine) tradeNotice(ctx context.Context, n *notify.Notification, other 
 // happened; its refund_fee is the trade's in all, so that the amount comes from the
 // ledger or from a query.
 func (e *Engine) tradeRefunded(ctx context.Context, n *notify.Notification) error {
-	var rows []store.Refund
-	if n.OutTradeNo() != "" {
-		var err error
-		if rows, err = e.noticedRefunds(ctx, n, n.AuthNo(), store.Filter{Kind: store.Trade, OutTradeNo: n.OutTradeNo()}); err != nil {
-			return err
-		}
-	}
-	number := n.OutBizNo()
-	if number == n.TradeNo() && number != "" && len(matching(rows, number)) == 0 && n.OutTradeNo() != "" {
-		number = n.OutTradeNo() // refunded by trade_no without a number of its own: the order's is it
+	rows, number, err := e.tradeOf(ctx, n)
+	if err != nil {
+		return err
 	}
 	if number == "" {
 		return e.unnumberedNotice(ctx, n, rows)
@@ -51,20 +44,57 @@ func (e *Engine) tradeRefunded(ctx context.Context, n *notify.Notification) erro
 		return e.askEach(ctx, found)
 	}
 	r := found[0]
-	if r.State != store.Succeeded {
-		total, known := n.RefundFee()
-		contradicted := known && total < r.Amount || // less than this refund alone
-			r.State == store.Pending && r.Attention != "" || // another refund was seen under the number
-			n.AuthAppID() != "" && r.Merchant != e.merchantOf(n) // perhaps another merchant's
-		if contradicted || r.State == store.Failed {
-			return e.doubt(ctx, n, r, contradicted)
-		}
+	if contradicted, doubtful := e.doubts(n, r); doubtful {
+		return e.doubt(ctx, n, r, contradicted)
 	}
-	s := store.Settlement{Source: store.ByNotice, Finding: store.Success, TradeNo: strings.Clone(n.TradeNo())}
+	s := noticedSuccess(n)
 	if r.Amount == 0 {
 		s.Amount, _ = e.askAmount(ctx, r)
 	}
 	return e.settleNoticed(ctx, r, s)
+}
+
+// plainTrade is tradeRefunded where there is nothing to ask.
+func (e *Engine) plainTrade(ctx context.Context, n *notify.Notification) (store.Refund, store.Settlement, bool) {
+	rows, number, err := e.tradeOf(ctx, n)
+	found := matching(rows, number)
+	if err != nil || number == "" || len(found) != 1 || found[0].Amount == 0 || n.TradeStatus() == "TRADE_FINISHED" {
+		return store.Refund{}, store.Settlement{}, false
+	}
+	_, doubtful := e.doubts(n, found[0])
+	return found[0], noticedSuccess(n), !doubtful
+}
+
+// tradeOf returns what the ledger knows of the notification's order, and the number of
+// the refund that it tells of; none if it names none.
+func (e *Engine) tradeOf(ctx context.Context, n *notify.Notification) (rows []store.Refund, number string, err error) {
+	if n.OutTradeNo() != "" {
+		if rows, err = e.noticedRefunds(ctx, n, n.AuthNo(), store.Filter{Kind: store.Trade, OutTradeNo: n.OutTradeNo()}); err != nil {
+			return nil, "", err
+		}
+	}
+	number = n.OutBizNo()
+	if number == n.TradeNo() && number != "" && len(matching(rows, number)) == 0 && n.OutTradeNo() != "" {
+		number = n.OutTradeNo() // refunded by trade_no without a number of its own: the order's is it
+	}
+	return rows, number, nil
+}
+
+// doubts tells whether the notification of a refund's number may be of another refund,
+// and whether something in it, or known here, contradicts that it is of this one.
+func (e *Engine) doubts(n *notify.Notification, r store.Refund) (contradicted, doubtful bool) {
+	if r.State == store.Succeeded {
+		return false, false
+	}
+	total, known := n.RefundFee()
+	contradicted = known && total < r.Amount || // less than this refund alone
+		r.State == store.Pending && r.Attention != "" || // another refund was seen under the number
+		n.AuthAppID() != "" && r.Merchant != e.merchantOf(n) // perhaps another merchant's
+	return contradicted, contradicted || r.State == store.Failed
+}
+
+func noticedSuccess(n *notify.Notification) store.Settlement {
+	return store.Settlement{Source: store.ByNotice, Finding: store.Success, TradeNo: strings.Clone(n.TradeNo())}
 }
 
 // doubt asks what was refunded under a number whose notice may be of another
@@ -80,7 +110,7 @@ func (e *Engine) doubt(ctx context.Context, n *notify.Notification, r store.Refu
 		other.Amount = amount
 		return e.recordExternal(ctx, other.IdentifyBy("notify_id", n.ID))
 	case amount == 0 && !contradicted:
-		return e.settleNoticed(ctx, r, store.Settlement{Source: store.ByNotice, Finding: store.Success, TradeNo: strings.Clone(n.TradeNo())})
+		return e.settleNoticed(ctx, r, noticedSuccess(n))
 	}
 	if err := e.askEach(ctx, []store.Refund{r}); err != nil || r.State != store.Failed {
 		return err

@@ -657,7 +657,7 @@ func TestNoticeOfAnOrderOfManyRefunds(t *testing.T) {
 				Kind: store.Trade, App: s.Config.App.ID, OutTradeNo: shoptest.Order, OutRequestNo: fmt.Sprint("old", i), Amount: 1,
 				State: store.Succeeded, Origin: store.FromRequest,
 			}.Identify()
-			if _, _, err := s.Config.Store.Open(t.Context(), r, store.Limit{}); err != nil {
+			if _, _, err := s.Config.Store.Open(t.Context(), r, store.Limit{}, nil); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -2,7 +2,10 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"time"
+
+	"github.com/alirefund/alirefund/store"
 )
 
 // persist is retry for what has happened already, and so must be written down even
@@ -35,4 +38,20 @@ func retry(ctx context.Context, write func(context.Context) error) (err error) {
 		}
 	}
 	return err
+}
+
+// certain makes sure whether a step of the ledger's was done that failed with err, by
+// the same step again. It fails with [ErrNothingSent] if it was not, and with
+// [ErrStore] if nobody knows.
+func certain(ctx context.Context, err error, again func(context.Context) error) error {
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, store.ErrNotWritten) {
+		return nothingSent("the store", err)
+	}
+	if err = persist(ctx, again); err != nil {
+		return storeFailed(err)
+	}
+	return nil
 }

@@ -47,6 +47,9 @@ type product struct {
 	// notification; see [Engine.Handle].
 	tells    func(*notify.Notification) bool
 	notified func(ctx context.Context, n *notify.Notification, other func(context.Context) error) error
+	// plain returns the refund of which a notification tells the success s, where that
+	// is all that notified would make of it; most are such. Or nil.
+	plain func(ctx context.Context, n *notify.Notification) (r store.Refund, s store.Settlement, plain bool)
 }
 
 // judge says what the reply and error of a call prove about the refund that was

@@ -81,6 +81,9 @@ func (e *Engine) couponProduct() product {
 		notified: func(ctx context.Context, n *notify.Notification, other func(context.Context) error) error {
 			return e.fundNotice(ctx, n, e.fundWord(store.Coupon, n), other)
 		},
+		plain: func(ctx context.Context, n *notify.Notification) (store.Refund, store.Settlement, bool) {
+			return e.plainFund(ctx, n, e.fundWord(store.Coupon, n))
+		},
 	}
 }
 

@@ -41,7 +41,7 @@ func TestUnknownProductIsNeverSentNorAskedAbout(t *testing.T) {
 					e := newEngine(t, alipay, ledger, &told)
 
 					r.App, r.State, r.Origin = alipay.AppID(), store.Pending, store.FromRequest
-					recorded, _, err := ledger.Open(t.Context(), r.Identify(), store.Limit{})
+					recorded, _, err := ledger.Open(t.Context(), r.Identify(), store.Limit{}, nil)
 					if err != nil {
 						t.Fatal(err)
 					}

@@ -156,7 +156,7 @@ func (e *Engine) tradeProduct() product {
 		spacing: tradeSpacing, amountField: "refund_amount", fits: wantsOwnNumber,
 		questions: tradeQuestions, conclusive: true,
 		tells:    func(n *notify.Notification) bool { return n.Kind == notify.KindTradeRefund },
-		notified: e.tradeNotice,
+		notified: e.tradeNotice, plain: e.plainTrade,
 	}
 }
 

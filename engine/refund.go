@@ -2,9 +2,11 @@ package engine
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/alirefund/alirefund/money"
 	"github.com/alirefund/alirefund/store"
@@ -20,17 +22,22 @@ func (e *Engine) refund(ctx context.Context, r store.Refund, token string, keep 
 	var recorded store.Refund
 	var opened store.Opened
 	var err error
+	first := store.Permission{Token: rand.Text(), Lease: e.patience()}
+	if p, known := e.productOf(r); known {
+		first.Spacing = p.spacing
+	}
+	began := time.Now()
 	for range 3 { // a refund may fail between admit and record, and then needs a reservation after all
 		if limit, err = e.admit(ctx, r); err != nil {
 			return Result{}, err
 		}
-		recorded, opened, err = e.record(ctx, r, limit)
+		recorded, opened, err = e.record(ctx, r, limit, first)
 		if err != nil || opened.How != store.OverLimit || limit.Total != 0 {
 			break
 		}
 	}
 	if err != nil {
-		return Result{}, nothingSent("the store", err)
+		return Result{}, err
 	}
 	switch opened.How {
 	case store.Conflict:
@@ -54,8 +61,12 @@ func (e *Engine) refund(ctx context.Context, r store.Refund, token string, keep 
 			"order", recorded.Order(), "out_request_no", recorded.OutRequestNo, "amount", recorded.Amount)
 	}
 	repeated := opened.How != store.Created
-	c := newClaim()
-	r, err = e.advance(ctx, recorded, token, c, opened.How == store.Exists && !recorded.Unsent())
+	c := newClaimAtOnce()
+	if opened.First.Token != "" {
+		recorded.Lease = store.Lease{} // ours: nobody else is sending it
+	}
+	out := opened.How == store.Exists && !recorded.Unsent()
+	r, err = e.advance(ctx, recorded, token, c, out, e.reserved(opened.First, first, began))
 	if err != nil {
 		return Result{Refund: r, Repeated: repeated}, err
 	}
@@ -63,11 +74,19 @@ func (e *Engine) refund(ctx context.Context, r store.Refund, token string, keep 
 	return result, result.err(r.Lease.Held(r.AsOf))
 }
 
-// record opens a refund, or fails while a client still waits.
-func (e *Engine) record(ctx context.Context, r store.Refund, limit store.Limit) (store.Refund, store.Opened, error) {
-	ctx, cancel := context.WithTimeout(ctx, storeTime)
+// record opens a refund together with its first send, or fails while a client still
+// waits. Where a failure leaves it open whether it is recorded, the same is asked for
+// again: a send that nobody makes would be made some day. If that does not tell either,
+// it fails with [ErrStore], else with [ErrNothingSent].
+func (e *Engine) record(ctx context.Context, r store.Refund, limit store.Limit, first store.Permission) (recorded store.Refund, opened store.Opened, err error) {
+	open := func(ctx context.Context) error {
+		recorded, opened, err = e.ledger.Open(ctx, r, limit, &first)
+		return err
+	}
+	waiting, cancel := context.WithTimeout(ctx, storeTime)
 	defer cancel()
-	return e.ledger.Open(ctx, r, limit)
+	err = open(waiting)
+	return recorded, opened, certain(ctx, err, open)
 }
 
 // confirmAmount asks Alipay for the amount of a refund that is known from a
@@ -93,7 +112,7 @@ func (e *Engine) confirmAmount(ctx context.Context, r store.Refund, want money.A
 // advance takes a pending refund as far as it goes now. One that may be out
 // already is asked about, and sent again, the same, only if Alipay has answered,
 // signed and late enough, that it knows nothing of it.
-func (e *Engine) advance(ctx context.Context, r store.Refund, token string, c *claim, out bool) (store.Refund, error) {
+func (e *Engine) advance(ctx context.Context, r store.Refund, token string, c *claim, out bool, first reserved) (store.Refund, error) {
 	if r.State != store.Pending {
 		return r, nil
 	}
@@ -104,7 +123,7 @@ func (e *Engine) advance(ctx context.Context, r store.Refund, token string, c *c
 		}
 		r = asked
 	}
-	r, err := e.send(ctx, r, token, c)
+	r, err := e.send(ctx, r, token, c, first)
 	if r.State == store.Pending && r.HasUnanswered() {
 		err = nil // nothing was sent now, but earlier: it is unresolved
 	}

@@ -32,6 +32,7 @@ func TestRecordedButNeverSent(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := shoptest.NewShop(t)
 			s.Trade()
+			s.Apart()
 			s.Down(time.Minute, down...)
 			result, err := s.Module.Refund(t.Context(), alirefund.RefundRequest{OutTradeNo: shoptest.Order, RefundAmount: 8_88, OutRequestNo: "R1"})
 			if !errors.Is(err, alirefund.ErrNothingSent) || result.Refund.ID == "" {
@@ -175,6 +176,7 @@ func TestReservationOfNothingIsFreed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := shoptest.NewShop(t, shoptest.Total(88_88))
 		s.Trade()
+		s.Apart()
 		s.FailAt("Sending", 1)
 		if r := s.Refund(shoptest.Numbered("R1", "80.00")); r.Status != 503 || r.Str("code") != "nothing_sent" {
 			t.Errorf("%d %s", r.Status, r.Text)
@@ -184,13 +186,61 @@ func TestReservationOfNothingIsFreed(t *testing.T) {
 	})
 }
 
+// A store that did what it was asked for, and could not say so, is asked for the same
+// again: what it recorded is sent, once, and nothing else.
+func TestRecordThatIsNotAnswered(t *testing.T) {
+	for _, method := range []string{"Open", "Sending"} {
+		synctest.Test(t, func(t *testing.T) {
+			s := shoptest.NewShop(t, shoptest.Total(88_88))
+			s.Trade()
+			if method == "Sending" {
+				s.Apart()
+			}
+			s.Around((&shoptest.Outage{Only: method, At: 1, After: true}).Around)
+			r := s.Refund(shoptest.Partly)
+			s.Expect(r, 200, "succeeded")
+			if strings.Contains(r.Text, `"repeated":true`) {
+				t.Error("it calls itself repeated")
+			}
+			s.ExpectMoved("R1=8.88")
+			s.ExpectTold("refund_succeeded")
+		})
+	}
+}
+
+// If it does not say so for longer, nobody knows whether the refund is recorded, and
+// "nothing was sent" might become a lie: what is recorded is sent in the end.
+func TestRecordThatNobodyKnowsOf(t *testing.T) {
+	for _, method := range []string{"Open", "Sending"} {
+		synctest.Test(t, func(t *testing.T) {
+			s := shoptest.NewShop(t, shoptest.Total(88_88))
+			s.Trade()
+			if method == "Sending" {
+				s.Apart()
+			}
+			s.Around((&shoptest.Outage{Only: method, At: 1, After: true, Lasts: 10 * time.Second}).Around)
+			if r := s.Refund(shoptest.Partly); r.Status != 503 || r.Str("code") != "store_failed" {
+				t.Errorf("%s: %d %s", method, r.Status, r.Text)
+			}
+			s.ExpectMoved("")
+			stop := s.Run()
+			time.Sleep(10 * time.Minute)
+			stop()
+			s.ExpectMoved("R1=8.88")
+			s.ExpectTold("refund_succeeded")
+			s.Expect(s.Refund(shoptest.Partly), 200, "succeeded")
+			s.ExpectMoved("R1=8.88")
+		})
+	}
+}
+
 // The same after a send that nobody answered: the refund is unresolved, and
 // "nothing was sent" would be a lie.
 func TestNothingSentIsNotSaidAfterASend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := shoptest.NewShop(t, shoptest.Total(88_88))
 		s.Trade()
-		s.FailAt("Sending", 2)
+		s.FailAt("Sending", 1)
 		s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.LostRequest})
 		s.Expect(s.Refund(shoptest.Partly), 202, "pending")
 		time.Sleep(time.Minute)
@@ -215,7 +265,7 @@ func TestLimitOfARefundThatFailsMeanwhile(t *testing.T) {
 		State: store.Pending, Origin: store.FromRequest,
 		Request: `{"out_trade_no":"6823789339978248","refund_amount":"80.00","out_request_no":"R1"}`,
 	}.Identify()
-	if _, _, err := memory.Open(ctx, first, store.Limit{Total: 88_88, Known: true}); err != nil {
+	if _, _, err := memory.Open(ctx, first, store.Limit{Total: 88_88, Known: true}, nil); err != nil {
 		t.Fatal(err)
 	}
 	send, err := memory.Sending(ctx, first.ID, store.Permission{Lease: time.Minute}) // another process is at it

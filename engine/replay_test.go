@@ -75,7 +75,7 @@ func TestReplayOfManyRefunds(t *testing.T) {
 				Kind: store.Trade, App: s.Config.App.ID, OutTradeNo: fmt.Sprint("T", i), OutRequestNo: "R", Amount: 1,
 				Origin: store.FromNotice, State: store.Succeeded, Source: store.ByNotice,
 			}.Identify()
-			if _, _, err := s.Config.Store.Open(t.Context(), r, store.Limit{}); err != nil {
+			if _, _, err := s.Config.Store.Open(t.Context(), r, store.Limit{}, nil); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -89,21 +89,34 @@ type transactor struct {
 	began atomic.Int64
 }
 
-func (d *transactor) DeliverTx(ctx context.Context, id string, event store.Event, hook func(context.Context, *sql.Tx, store.Refund) error) (bool, error) {
+func (d *transactor) DeliverTx(ctx context.Context, id string, event store.Event, learnt *store.Settlement, hook func(context.Context, *sql.Tx, store.Refund) error) (settled store.Refund, done bool, err error) {
+	if learnt != nil {
+		if settled, _, err = d.Settle(ctx, id, *learnt); err != nil {
+			return store.Refund{}, false, err
+		}
+	}
 	token, done, err := d.Deliver(ctx, id, event, time.Minute)
 	if err != nil || done || token == "" {
-		return done, err
+		return settled, done, err
 	}
 	d.began.Add(1)
 	r, err := d.Get(ctx, id)
 	if err != nil {
-		return false, err
+		return settled, false, err
 	}
 	if failed := hook(ctx, nil, r); failed != nil {
 		_, err = d.Undelivered(ctx, id, event, token, failed.Error())
-		return false, errors.Join(failed, err)
+		return settled, false, errors.Join(failed, err)
 	}
-	return d.Delivered(ctx, id, event, token)
+	var n store.Notice
+	if learnt != nil {
+		n = learnt.Notice
+	}
+	done, _, err = d.Delivered(ctx, id, event, token, n)
+	if now, getErr := d.Get(ctx, id); learnt != nil && getErr == nil {
+		settled = now
+	}
+	return settled, done, err
 }
 
 // A person's word about what is unresolved comes a moment after Alipay's signed

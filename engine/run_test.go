@@ -3,6 +3,7 @@ package engine_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -293,7 +294,7 @@ func TestRunOrphans(t *testing.T) {
 		s.Trade()
 		memory := s.Config.Store
 		s.Config.Store = &noSending{Store: memory}
-		s.Restart()
+		s.Apart()
 		r := s.Refund(shoptest.Partly)
 		if r.Status != 503 || r.Str("code") != "nothing_sent" {
 			t.Fatalf("%d %s", r.Status, r.Text)
@@ -331,7 +332,7 @@ func (noSending) Settle(context.Context, string, store.Settlement) (store.Refund
 }
 
 func (noSending) Sending(context.Context, string, store.Permission) (store.Attempt, error) {
-	return store.Attempt{}, shoptest.ErrStoreDown
+	return store.Attempt{}, errors.Join(store.ErrNotWritten, shoptest.ErrStoreDown)
 }
 
 // Two processes that run on one store do nothing twice.
@@ -490,7 +491,7 @@ func TestBusyOrderFailsNothing(t *testing.T) {
 					Kind: store.Trade, App: s.Config.App.ID, OutTradeNo: shoptest.Order, OutRequestNo: "R2", Amount: 1_00,
 					State: store.Pending, Origin: store.FromRequest, Request: `{}`,
 				}.Identify()
-				if _, _, err := ledger.Open(ctx, another, store.Limit{}); err != nil {
+				if _, _, err := ledger.Open(ctx, another, store.Limit{}, nil); err != nil {
 					t.Error(err)
 				}
 				a, err := ledger.Sending(ctx, another.ID, store.Permission{Attempts: others, Lease: time.Millisecond})

@@ -84,7 +84,7 @@ func TestLostRaceForTheSend(t *testing.T) {
 	s := shoptest.NewShop(t)
 	s.Trade()
 	s.Config.Store = racing{s.Config.Store}
-	s.Restart()
+	s.Apart()
 	s.Expect(s.Refund(shoptest.Partly), 200, "succeeded")
 	s.ExpectTold("refund_succeeded")
 	s.ExpectMoved("")
@@ -211,24 +211,30 @@ func TestNothingIsSentAgainTooSoonOrWithoutAnAnswer(t *testing.T) {
 // A machine that stood still between the record of a send and the send itself, for so
 // long that another may have made it, does not make it any more.
 func TestSendAfterAStandstill(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := shoptest.NewShop(t)
-		s.Trade()
-		s.Around(func(_ context.Context, c shoptest.Call, call func() error) error {
-			err := call()
-			if c.Name == "Sending" {
-				time.Sleep(76 * time.Second) // of a lease of 90 s; a call takes up to 15 s
-			}
-			return err
-		})
-		if r := s.Refund(shoptest.Partly); r.Status != 503 || r.Str("code") != "nothing_sent" {
-			t.Errorf("%d %s", r.Status, r.Text)
+	t.Run("recorded with the refund", func(t *testing.T) { synctest.Test(t, func(t *testing.T) { inAStandstill(t, false) }) })
+	t.Run("recorded apart", func(t *testing.T) { synctest.Test(t, func(t *testing.T) { inAStandstill(t, true) }) })
+}
+
+func inAStandstill(t *testing.T, apart bool) {
+	s := shoptest.NewShop(t)
+	s.Trade()
+	if apart {
+		s.Apart()
+	}
+	s.Around(func(_ context.Context, c shoptest.Call, call func() error) error {
+		err := call()
+		if c.Name == "Sending" || c.Name == "Open" && !apart {
+			time.Sleep(76 * time.Second) // of a lease of 90 s; a call takes up to 15 s
 		}
-		s.ExpectMoved("")
-		if n := s.Calls(gateway.MethodTradeRefund); n != 0 {
-			t.Errorf("sent %d times", n)
-		}
+		return err
 	})
+	if r := s.Refund(shoptest.Partly); r.Status != 503 || r.Str("code") != "nothing_sent" {
+		t.Errorf("%d %s", r.Status, r.Text)
+	}
+	s.ExpectMoved("")
+	if n := s.Calls(gateway.MethodTradeRefund); n != 0 {
+		t.Errorf("sent %d times", n)
+	}
 }
 
 // Alipay refuses by a word that no table has. It is sent three times, the same, with a

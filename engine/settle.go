@@ -18,23 +18,24 @@ func (e *Engine) settle(ctx context.Context, r store.Refund, c *claim, s store.S
 	// Each question and each send makes the next one rarer. The first pause is
 	// never shorter than FirstCheck, for a question before that concludes nothing.
 	s.Again = store.Backoff(r.Asks+max(r.Attempts, 1), e.config.Times.FirstCheck*5/4, rarest)
-	// Where a hook of the refund runs here, whose lease may be over, it keeps the event.
-	_, running := e.delivering.Load(r.ID)
-	_, calling := e.delivering.Load(deliveryKey(r, store.RefundUnresolved))
-	if e.config.OnRefundSucceededTx == nil && c != nil && !running && !calling {
-		s.Claim, s.ClaimFor, c.settled = c.token, e.config.Times.HookTimeout+storeTime, time.Now()
+	if c != nil {
+		s.Notice = c.notice
 	}
-	var settled store.Refund
-	var changed bool
 	lasting, cancel := lasting(ctx)
 	defer cancel()
-	err := retry(lasting, func(ctx context.Context) (err error) {
-		settled, changed, err = e.ledger.Settle(ctx, r.ID, s)
-		return err
-	})
+	settled, changed, err := e.settleTx(lasting, r, c, s)
+	if settled.ID == "" && err == nil {
+		settled, changed, err = e.recordLearnt(lasting, r, c, s)
+	}
+	if errors.Is(err, store.ErrTaken) {
+		return r, err
+	}
 	if err != nil {
 		e.log.ErrorContext(ctx, "what was learnt about a refund could not be recorded", "refund", r.ID, "finding", s.Finding.String(), "error", err)
 		return r, storeFailed(err)
+	}
+	if c != nil && s.Notice.Key != "" {
+		c.done = len(settled.Due()) == 0
 	}
 	if changed {
 		e.log.InfoContext(ctx, "a refund is settled", "refund", r.ID, "state", settled.State, "source", settled.Source)
@@ -46,6 +47,29 @@ func (e *Engine) settle(ctx context.Context, r store.Refund, c *claim, s store.S
 		e.log.WarnContext(ctx, "a refund needs attention", "refund", r.ID, "reason", settled.Attention)
 	}
 	return settled, nil
+}
+
+// recordLearnt writes it down, and with it that c takes the delivery of what that makes
+// true. Where a hook of the refund runs here, whose lease may be over, it keeps the
+// event.
+func (e *Engine) recordLearnt(ctx context.Context, r store.Refund, c *claim, s store.Settlement) (settled store.Refund, changed bool, err error) {
+	_, running := e.delivering.Load(r.ID)
+	_, calling := e.delivering.Load(deliveryKey(r, store.RefundUnresolved))
+	if e.tx == nil && c != nil && !running && !calling {
+		s.Claim, s.ClaimFor, c.settled = c.token, e.config.Times.HookTimeout+storeTime, time.Now()
+	}
+	taken := false
+	err = retry(ctx, func(ctx context.Context) (err error) {
+		settled, changed, err = e.ledger.Settle(ctx, r.ID, s)
+		if taken = errors.Is(err, store.ErrTaken); taken {
+			return nil
+		}
+		return err
+	})
+	if taken {
+		err = store.ErrTaken
+	}
+	return settled, changed, err
 }
 
 // learn adds to s what a reply and its verdict say.

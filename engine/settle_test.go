@@ -122,6 +122,7 @@ func TestWhatIsLearntOutlivesTheRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := shoptest.NewShop(t)
 		s.Trade()
+		s.Apart()
 		s.Around(func(ctx context.Context, c shoptest.Call, call func() error) error {
 			if c.Name == "Settle" && ctx.Err() != nil {
 				return ctx.Err()

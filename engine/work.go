@@ -65,7 +65,7 @@ func (e *Engine) pursue(ctx context.Context, r store.Refund, c *claim) store.Ref
 	if err != nil {
 		return asked // ask has said so
 	}
-	sent, err := e.send(ctx, asked, token, c)
+	sent, err := e.send(ctx, asked, token, c, reserved{})
 	if err != nil {
 		e.log.WarnContext(ctx, "an unresolved refund could not be sent again", "refund", r.ID, "error", err)
 		return asked

@@ -63,27 +63,46 @@ type completed struct{}
 // still complete what nobody else took meanwhile.
 const linger = time.Hour
 
+// Local says that there is nothing that [Remember] could spare.
+func (m *Memory) Local() {}
+
 // Claim implements [Claims].
 func (m *Memory) Claim(ctx context.Context, key string, lease time.Duration) (token string, done bool, err error) {
-	if err := ctx.Err(); err != nil {
+	if err := over(ctx); err != nil {
 		return "", false, err
 	}
 	s := m.claims.lock(key)
 	defer s.mu.Unlock()
-	now := time.Now()
+	if done, taken := s.claimed(key); taken {
+		return "", done, nil
+	}
+	token = rand.Text()
+	s.claim(key, token, lease)
+	return token, false, nil
+}
+
+// claimed tells whether somebody handles key, or has done so.
+func (s *shard) claimed(key string) (done, taken bool) {
 	held, _ := s.get(key)
 	switch held := held.(type) {
 	case completed:
-		return "", true, nil
+		return true, true
 	case Lease:
-		if held.Held(now) {
-			return "", false, nil
-		}
+		return false, held.Held(time.Now())
 	}
-	token = rand.Text()
+	return false, false
+}
+
+func (s *shard) claim(key, token string, lease time.Duration) {
 	// max: an absurdly long lease plus a while is a negative number.
-	s.set(key, Lease{Token: token, Until: now.Add(lease)}, max(lease, lease+linger))
-	return token, false, nil
+	s.set(key, Lease{Token: token, Until: time.Now().Add(lease)}, max(lease, lease+linger))
+}
+
+// owns tells whether token is that of whoever handles key.
+func (s *shard) owns(key, token string) bool {
+	value, _ := s.get(key)
+	lease, ok := value.(Lease)
+	return ok && token != "" && lease.Token == token
 }
 
 // Complete implements [Claims].
@@ -97,13 +116,12 @@ func (m *Memory) Release(ctx context.Context, key, token string) (held bool, err
 }
 
 func (m *Memory) end(ctx context.Context, key, token string, how func(*shard)) (held bool, err error) {
-	if err := ctx.Err(); err != nil {
+	if err := over(ctx); err != nil {
 		return false, err
 	}
 	s := m.claims.lock(key)
 	defer s.mu.Unlock()
-	value, _ := s.get(key)
-	if lease, ok := value.(Lease); !ok || token == "" || lease.Token != token {
+	if !s.owns(key, token) {
 		return false, nil
 	}
 	how(s)
@@ -111,8 +129,8 @@ func (m *Memory) end(ctx context.Context, key, token string, how func(*shard)) (
 }
 
 // Open implements [Ledger].
-func (m *Memory) Open(ctx context.Context, r Refund, limit Limit) (Refund, Opened, error) {
-	if err := ctx.Err(); err != nil {
+func (m *Memory) Open(ctx context.Context, r Refund, limit Limit, first *Permission) (Refund, Opened, error) {
+	if err := over(ctx); err != nil {
 		return Refund{}, Opened{}, err
 	}
 	l := &m.ledger
@@ -124,7 +142,11 @@ func (m *Memory) Open(ctx context.Context, r Refund, limit Limit) (Refund, Opene
 		orderID = found.OrderID
 	}
 	now := time.Now().UTC()
-	admitted, opened, changed := Admit(found, r, l.reserved(orderID, r.ID), limit, now)
+	order := OrderState{Reserved: l.reserved(orderID, r.ID)}
+	if first != nil {
+		order.SentAt = l.lastSend(orderID)
+	}
+	admitted, opened, changed := Admit(found, r, order, limit, first, now)
 	if changed {
 		l.write(&admitted)
 	}
@@ -145,6 +167,14 @@ func (m *Memory) Sending(ctx context.Context, id string, p Permission) (Attempt,
 
 // Settle implements [Ledger].
 func (m *Memory) Settle(ctx context.Context, id string, s Settlement) (Refund, bool, error) {
+	var claims *shard
+	if s.Notice.Key != "" {
+		claims = m.claims.lock(s.Notice.Key)
+		defer claims.mu.Unlock()
+		if _, taken := claims.claimed(s.Notice.Key); taken {
+			return Refund{}, false, ErrTaken
+		}
+	}
 	var changed bool
 	r, err := m.ledger.change(ctx, id, func(r *Refund, now time.Time) bool {
 		changed = r.apply(s, now)
@@ -152,6 +182,13 @@ func (m *Memory) Settle(ctx context.Context, id string, s Settlement) (Refund, b
 	})
 	if err != nil {
 		return Refund{}, false, err
+	}
+	switch n := s.Notice; {
+	case claims == nil:
+	case len(r.Due()) == 0:
+		claims.set(n.Key, completed{}, n.Keep)
+	default:
+		claims.claim(n.Key, n.Token, n.Lease)
 	}
 	return r.Clone(), changed, nil
 }
@@ -166,12 +203,20 @@ func (m *Memory) Deliver(ctx context.Context, id string, event Event, lease time
 }
 
 // Delivered implements [Ledger].
-func (m *Memory) Delivered(ctx context.Context, id string, event Event, token string) (held bool, err error) {
+func (m *Memory) Delivered(ctx context.Context, id string, event Event, token string, done Notice) (held, complete bool, err error) {
+	var claims *shard
+	if done.Key != "" {
+		claims = m.claims.lock(done.Key)
+		defer claims.mu.Unlock()
+	}
 	_, err = m.ledger.change(ctx, id, func(r *Refund, now time.Time) bool {
 		held = r.EndDelivery(event, token, true, "", now)
 		return held
 	})
-	return held, err
+	if complete = held && claims != nil && claims.owns(done.Key, done.Token); complete {
+		claims.set(done.Key, completed{}, done.Keep)
+	}
+	return held, complete, err
 }
 
 // Undelivered implements [Ledger].
@@ -194,7 +239,7 @@ func (m *Memory) Redeliver(ctx context.Context, id string, event Event, actor st
 
 // Due implements [Ledger].
 func (m *Memory) Due(ctx context.Context, app string, lease time.Duration, n int, asking bool) ([]Refund, error) {
-	if err := ctx.Err(); err != nil {
+	if err := over(ctx); err != nil {
 		return nil, err
 	}
 	l := &m.ledger
@@ -229,7 +274,7 @@ func (m *Memory) Get(ctx context.Context, id string) (Refund, error) {
 
 // List implements [Ledger]. Without any number in f it looks at every refund.
 func (m *Memory) List(ctx context.Context, f Filter) ([]Refund, error) {
-	if err := ctx.Err(); err != nil {
+	if err := over(ctx); err != nil {
 		return nil, err
 	}
 	now := time.Now().UTC()

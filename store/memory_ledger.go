@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/alirefund/alirefund/money"
@@ -53,7 +54,7 @@ func (l *ledger) write(r *Refund) {
 // to store it. The copy is returned; if it was stored it is the row, and not to
 // be changed.
 func (l *ledger) change(ctx context.Context, id string, decide func(r *Refund, now time.Time) bool) (*Refund, error) {
-	if err := ctx.Err(); err != nil {
+	if err := over(ctx); err != nil {
 		return nil, err
 	}
 	l.lock()
@@ -113,4 +114,12 @@ func (l *ledger) matching(f Filter) []*Refund {
 		match(item.Object)
 	}
 	return found
+}
+
+// over fails with the context's error if that is over: then nothing is done.
+func over(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("%w: %w", ErrNotWritten, err)
+	}
+	return nil
 }

@@ -33,7 +33,7 @@ func TestRememberKeepsTheContract(t *testing.T) {
 		return struct {
 			store.Claims
 			store.Ledger
-		}{store.Remember(struct{ store.Claims }{m}), m}
+		}{store.Remember(struct{ store.Store }{m}), m}
 	})
 }
 
@@ -74,7 +74,7 @@ func TestMemoryUnderLoad(t *testing.T) {
 					claims.Add(1)
 				}
 				r := refund(fmt.Sprint(n/each), fmt.Sprint(worker, n))
-				_, o, err := m.Open(t.Context(), r, store.Limit{Total: 1000, Known: true})
+				_, o, err := m.Open(t.Context(), r, store.Limit{Total: 1000, Known: true}, nil)
 				if err != nil {
 					t.Error(err)
 				}
@@ -139,7 +139,7 @@ func refund(order, number string) store.Refund {
 
 func opened(t *testing.T, l store.Ledger, r store.Refund) store.Refund {
 	t.Helper()
-	r, opened, err := l.Open(t.Context(), r, store.Limit{})
+	r, opened, err := l.Open(t.Context(), r, store.Limit{}, nil)
 	if err != nil || opened.How != store.Created {
 		t.Fatalf("Open = %+v, %v; want Created", opened, err)
 	}
@@ -193,7 +193,7 @@ func TestMemoryForgetsOnlyWhatNeedsNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if held, err := m.Delivered(t.Context(), undelivered.ID, store.RefundSucceeded, token); !held || err != nil {
+		if held, _, err := m.Delivered(t.Context(), undelivered.ID, store.RefundSucceeded, token, store.Notice{}); !held || err != nil {
 			t.Fatal("Delivered:", held, err)
 		}
 		time.Sleep(keep - time.Nanosecond)
@@ -221,7 +221,7 @@ func TestMemoryKeepsWhatWasReopened(t *testing.T) {
 		}
 		settled(t, m, r.ID, store.Settlement{Source: store.ByAnswer, Attempt: 1, Finding: store.NotSent})
 		time.Sleep(time.Hour)
-		if _, o, err := m.Open(t.Context(), r, store.Limit{}); o.How != store.Reopened || err != nil {
+		if _, o, err := m.Open(t.Context(), r, store.Limit{}, nil); o.How != store.Reopened || err != nil {
 			t.Fatal("Open:", o, err)
 		}
 		time.Sleep(2 * store.DefaultKeepSettled)
@@ -277,7 +277,7 @@ func TestMemoryReservesWhatIsLearnt(t *testing.T) {
 	if _, _, err := m.Settle(t.Context(), learnt.ID, store.Settlement{Source: store.ByQuery, Amount: 50}); err != nil {
 		t.Fatal(err)
 	}
-	if _, o, err := m.Open(t.Context(), asked, limit); err != nil || o != (store.Opened{How: store.OverLimit, Left: 50}) {
+	if _, o, err := m.Open(t.Context(), asked, limit, nil); err != nil || o != (store.Opened{How: store.OverLimit, Left: 50}) {
 		t.Errorf("Open = %+v, %v; want OverLimit with 0.50 left", o, err)
 	}
 }
@@ -290,7 +290,7 @@ func BenchmarkMemoryRefund(b *testing.B) {
 		n++
 		r := refund(fmt.Sprint("order", n), "number")
 		ctx := context.Background()
-		if _, _, err := m.Open(ctx, r, store.Limit{Total: money.Max, Known: true}); err != nil {
+		if _, _, err := m.Open(ctx, r, store.Limit{Total: money.Max, Known: true}, nil); err != nil {
 			b.Fatal(err)
 		}
 		attempt, err := m.Sending(ctx, r.ID, store.Permission{Attempts: 0, Lease: time.Minute})
@@ -305,7 +305,7 @@ func BenchmarkMemoryRefund(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if _, err := m.Delivered(ctx, r.ID, store.RefundSucceeded, token); err != nil {
+		if _, _, err := m.Delivered(ctx, r.ID, store.RefundSucceeded, token, store.Notice{}); err != nil {
 			b.Fatal(err)
 		}
 	}

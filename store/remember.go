@@ -2,30 +2,39 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"time"
 )
 
-// Remember returns claims over c that keep completed keys in this process's
-// memory too: a notification that Alipay delivers again costs the database
-// nothing. Who owns a key is always decided by c. A [Memory] is returned as it
-// is.
+// Remember returns a store over s that keeps the notifications that are done in this
+// process's memory too: one that Alipay delivers again costs the database nothing. Who
+// owns a key is always decided by s. It is a [Transactor] if s is one. A [Memory], and
+// any other that answers from the process's memory and says so by a method Local(), is
+// returned as it is.
 //
-// A key that this process completed is remembered as long as c keeps it; one
-// that c says is done, for an hour: c does not tell how much longer it keeps
+// A key that this process completed is remembered as long as s keeps it; one
+// that s says is done, for an hour: s does not tell how much longer it keeps
 // it, and the deliveries that follow ask again.
-func Remember(c Claims) Claims {
-	if memory, ok := c.(*Memory); ok {
-		return memory
+func Remember(s Store) Store {
+	if local, ok := s.(interface {
+		Store
+		Local()
+	}); ok {
+		return local
 	}
-	return &remembering{inner: c, done: newExpiring()}
+	r := &remembering{Store: s, done: newExpiring()}
+	if t, ok := s.(Transactor); ok {
+		return &rememberingTx{remembering: r, tx: t}
+	}
+	return r
 }
 
 // rememberDone is for how long another's word that a key is done is believed.
 const rememberDone = time.Hour
 
 type remembering struct {
-	inner Claims
-	done  *expiring
+	Store
+	done *expiring
 }
 
 // Claim implements [Claims].
@@ -33,7 +42,7 @@ func (r *remembering) Claim(ctx context.Context, key string, lease time.Duration
 	if r.knows(key) {
 		return "", true, nil
 	}
-	token, done, err = r.inner.Claim(ctx, key, lease)
+	token, done, err = r.Store.Claim(ctx, key, lease)
 	if err == nil && done {
 		r.remember(key, rememberDone)
 	}
@@ -42,19 +51,56 @@ func (r *remembering) Claim(ctx context.Context, key string, lease time.Duration
 
 // Complete implements [Claims].
 func (r *remembering) Complete(ctx context.Context, key, token string, keep time.Duration) (held bool, err error) {
-	held, err = r.inner.Complete(ctx, key, token, keep)
+	held, err = r.Store.Complete(ctx, key, token, keep)
 	if err == nil && held {
 		r.remember(key, keep)
 	}
 	return held, err
 }
 
-// Release implements [Claims].
-func (r *remembering) Release(ctx context.Context, key, token string) (held bool, err error) {
-	return r.inner.Release(ctx, key, token)
+// Settle implements [Ledger].
+func (r *remembering) Settle(ctx context.Context, id string, s Settlement) (Refund, bool, error) {
+	if r.knows(s.Notice.Key) {
+		return Refund{}, false, ErrTaken
+	}
+	settled, changed, err := r.Store.Settle(ctx, id, s)
+	if err == nil && len(settled.Due()) == 0 {
+		r.remember(s.Notice.Key, s.Notice.Keep)
+	}
+	return settled, changed, err
+}
+
+// Delivered implements [Ledger].
+func (r *remembering) Delivered(ctx context.Context, id string, event Event, token string, done Notice) (held, completed bool, err error) {
+	held, completed, err = r.Store.Delivered(ctx, id, event, token, done)
+	if err == nil && completed {
+		r.remember(done.Key, done.Keep)
+	}
+	return held, completed, err
+}
+
+// rememberingTx is for a store that is a Transactor.
+type rememberingTx struct {
+	*remembering
+	tx Transactor
+}
+
+// DeliverTx implements [Transactor].
+func (r *rememberingTx) DeliverTx(ctx context.Context, id string, event Event, learnt *Settlement, hook func(context.Context, *sql.Tx, Refund) error) (settled Refund, done bool, err error) {
+	if learnt != nil && r.knows(learnt.Notice.Key) {
+		return Refund{}, false, ErrTaken
+	}
+	settled, done, err = r.tx.DeliverTx(ctx, id, event, learnt, hook)
+	if err == nil && learnt != nil && len(settled.Due()) == 0 {
+		r.remember(learnt.Notice.Key, learnt.Notice.Keep)
+	}
+	return settled, done, err
 }
 
 func (r *remembering) knows(key string) bool {
+	if key == "" {
+		return false
+	}
 	s := r.done.lock(key)
 	defer s.mu.Unlock()
 	_, known := s.get(key)
@@ -64,6 +110,9 @@ func (r *remembering) knows(key string) bool {
 // remember must not shorten what is known already: a delivery that asked
 // before another completed the key may come back after.
 func (r *remembering) remember(key string, ttl time.Duration) {
+	if key == "" {
+		return
+	}
 	s := r.done.lock(key)
 	defer s.mu.Unlock()
 	if _, known := s.get(key); !known {

@@ -13,26 +13,26 @@ import (
 
 // database is claims that are not a Memory, and counts what they are asked.
 type database struct {
-	store.Claims
+	store.Store
 	asked int
 	err   error
 }
 
-func newDatabase() *database { return &database{Claims: store.NewMemory()} }
+func newDatabase() *database { return &database{Store: store.NewMemory()} }
 
 func (d *database) Claim(ctx context.Context, key string, lease time.Duration) (string, bool, error) {
 	d.asked++
 	if d.err != nil {
 		return "", false, d.err
 	}
-	return d.Claims.Claim(ctx, key, lease)
+	return d.Store.Claim(ctx, key, lease)
 }
 
 func (d *database) Complete(ctx context.Context, key, token string, keep time.Duration) (bool, error) {
 	if d.err != nil {
 		return true, d.err // a sloppy back-end: an error decides
 	}
-	return d.Claims.Complete(ctx, key, token, keep)
+	return d.Store.Complete(ctx, key, token, keep)
 }
 
 func claimed(t *testing.T, c store.Claims, key string) string {
@@ -53,7 +53,7 @@ func wantDone(t *testing.T, c store.Claims, key string) {
 
 func TestRememberReturnsAMemoryAsItIs(t *testing.T) {
 	m := store.NewMemory()
-	if got := store.Remember(m); got != store.Claims(m) {
+	if got := store.Remember(m); got != store.Store(m) {
 		t.Errorf("Remember(*Memory) = %T, another", got)
 	}
 }
@@ -85,7 +85,7 @@ func TestRememberedRedeliveryCostsNothing(t *testing.T) {
 func TestRememberAnothersDone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := newDatabase()
-		if held, err := db.Complete(t.Context(), "key", claimed(t, db.Claims, "key"), 48*time.Hour); !held || err != nil {
+		if held, err := db.Complete(t.Context(), "key", claimed(t, db.Store, "key"), 48*time.Hour); !held || err != nil {
 			t.Fatal("Complete:", held, err)
 		}
 		c := store.Remember(db)
@@ -169,4 +169,45 @@ func TestRememberForgetsUnderUse(t *testing.T) {
 			t.Errorf("%d keys are remembered, of which 10000 have not expired", n)
 		}
 	})
+}
+
+// What is done together with a refund's step is remembered like what is completed.
+func TestRememberNoticesOfSteps(t *testing.T) {
+	db := newDatabase()
+	s := store.Remember(db)
+	notice := func(key string) store.Settlement {
+		n := store.Notice{Key: key, Token: "mine", Lease: time.Minute, Keep: time.Hour}
+		return store.Settlement{Source: store.ByNotice, Finding: store.Success, Claim: "mine", ClaimFor: time.Minute, Notice: n}
+	}
+	r, _, err := s.Open(t.Context(), refund("order", "number"), store.Limit{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := notice("first")
+	if _, _, err := s.Settle(t.Context(), r.ID, first); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.Settle(t.Context(), r.ID, notice("first")); !errors.Is(err, store.ErrTaken) {
+		t.Errorf("taken, and then: %v", err)
+	}
+	if token, done, err := s.Claim(t.Context(), "first", time.Minute); token != "" || done || err != nil {
+		t.Errorf("while it is handled: %q, %v, %v", token, done, err)
+	}
+	if _, completed, err := s.Delivered(t.Context(), r.ID, store.RefundSucceeded, "mine", first.Notice); !completed || err != nil {
+		t.Fatal(completed, err)
+	}
+	if _, _, err := s.Settle(t.Context(), r.ID, notice("second")); err != nil { // nothing is left to tell
+		t.Fatal(err)
+	}
+	asked := db.asked
+	db.err = errors.New("down")
+	for _, key := range []string{"first", "second"} {
+		wantDone(t, s, key)
+		if _, _, err := s.Settle(t.Context(), r.ID, notice(key)); !errors.Is(err, store.ErrTaken) {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
+	if db.asked != asked {
+		t.Error("the database was asked about what is done")
+	}
 }

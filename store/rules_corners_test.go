@@ -89,10 +89,10 @@ func TestReopenedBeginsAnew(t *testing.T) {
 	}, now)
 	told := asked.Clone()
 	told.State = store.Succeeded
-	if got, opened, write := store.Admit(&r, told, 0, store.Limit{}, now); opened.How != store.Exists || write || got.State != store.Failed {
+	if got, opened, write := store.Admit(&r, told, store.OrderState{}, store.Limit{}, nil, now); opened.How != store.Exists || write || got.State != store.Failed {
 		t.Errorf("a notice: %v, %s", opened.How, got.State)
 	}
-	got, opened, _ := store.Admit(&r, asked, 0, store.Limit{}, now)
+	got, opened, _ := store.Admit(&r, asked, store.OrderState{}, store.Limit{}, nil, now)
 	if opened.How != store.Reopened || got.State != store.Pending || got.Code+got.SubCode+got.Message != "" || got.Source != "" || !got.SettledAt.IsZero() || got.Retryable {
 		t.Errorf("%v: %+v", opened.How, got)
 	}
@@ -108,7 +108,7 @@ func TestMatchesByOperation(t *testing.T) {
 
 // What a failing store says of a key is not believed.
 func TestRememberBelievesNoFailure(t *testing.T) {
-	broken := &claimsThatFail{Claims: store.NewMemory(), err: errors.New("down")}
+	broken := &claimsThatFail{Store: store.NewMemory(), err: errors.New("down")}
 	remembered := store.Remember(broken)
 	if _, _, err := remembered.Claim(t.Context(), "key", time.Minute); !errors.Is(err, broken.err) {
 		t.Fatal(err)
@@ -119,7 +119,7 @@ func TestRememberBelievesNoFailure(t *testing.T) {
 
 // claimsThatFail says done, and an error.
 type claimsThatFail struct {
-	store.Claims
+	store.Store
 	err error
 }
 
@@ -127,14 +127,14 @@ func (c *claimsThatFail) Claim(ctx context.Context, key string, lease time.Durat
 	if c.err != nil {
 		return "", true, c.err
 	}
-	return c.Claims.Claim(ctx, key, lease)
+	return c.Store.Claim(ctx, key, lease)
 }
 
 // A delivery that asked before another completed the key, and comes back after,
 // does not shorten what is remembered.
 func TestRememberIsNotShortened(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		slow := &slowClaims{Claims: store.NewMemory()}
+		slow := &slowClaims{Store: store.NewMemory()}
 		c := store.Remember(slow)
 		token := claimed(t, c, "key")
 		slow.meanwhile = func() {
@@ -154,7 +154,7 @@ func TestRememberIsNotShortened(t *testing.T) {
 
 // slowClaims lets something happen while it is asked.
 type slowClaims struct {
-	store.Claims
+	store.Store
 	asked     int
 	meanwhile func()
 }
@@ -165,5 +165,5 @@ func (c *slowClaims) Claim(ctx context.Context, key string, lease time.Duration)
 		c.meanwhile()
 		c.meanwhile = nil
 	}
-	return c.Claims.Claim(ctx, key, lease)
+	return c.Store.Claim(ctx, key, lease)
 }

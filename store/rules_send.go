@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"crypto/rand"
 	"slices"
 	"time"
@@ -13,7 +14,11 @@ import (
 // BeginSend records the next send, by the conditions of [Ledger.Sending], and
 // returns it, or an Attempt without a token. last is when any refund of the order was
 // last sent. One that was refused three times, for nobody knows what, is not sent again.
+// A send that is recorded with p's token already is returned as it is.
 func (r *Refund) BeginSend(p Permission, last, now time.Time) Attempt {
+	if r.sends(p, now) {
+		return Attempt{Number: r.Attempts, Token: p.Token}
+	}
 	if r.State != Pending || r.Attempts != p.Attempts || r.Lease.Held(now) || r.UnknownRefusals >= mostUnknownRefusals {
 		return Attempt{}
 	}
@@ -24,11 +29,17 @@ func (r *Refund) BeginSend(p Permission, last, now time.Time) Attempt {
 	r.Asks = 0
 	r.Unanswered = append(r.Unanswered, r.Attempts)
 	r.Refused = false // a new send: an older refusal no longer speaks for it
-	r.Lease = Lease{Token: rand.Text(), Until: now.Add(p.Lease)}
+	r.Lease = Lease{Token: cmp.Or(p.Token, rand.Text()), Until: now.Add(p.Lease)}
 	r.SentAt, r.UpdatedAt, r.AskAt = now, now, r.Lease.Until
 	r.Log(Entry{At: now, What: "send", Number: r.Attempts})
 	r.plan(now)
 	return Attempt{Number: r.Attempts, Token: r.Lease.Token}
+}
+
+// sends tells whether p's send is under way: whoever asks for it has asked before, and
+// was not answered.
+func (r *Refund) sends(p Permission, now time.Time) bool {
+	return p.Token != "" && r.Lease.Token == p.Token && r.Lease.Held(now)
 }
 
 // Reopen makes a failed, retryable refund pending again, as asked for by asked.
@@ -61,10 +72,34 @@ func (r Refund) Differs(asked Refund) []string {
 	return names
 }
 
+// OrderState is what [Ledger.Open] has to know of an order.
+type OrderState struct {
+	Reserved money.Amount // what its counting refunds add up to, but for the one in question
+	SentAt   time.Time    // when any of its refunds was last sent
+}
+
 // Admit decides what [Ledger.Open] does with asked: found is the refund of its
-// id, or nil; reserved is what the order's other counting refunds add up to.
-// It returns what to store, if anything changes.
-func Admit(found *Refund, asked Refund, reserved money.Amount, limit Limit, now time.Time) (Refund, Opened, bool) {
+// id, or nil. It returns what to store, if anything changes.
+func Admit(found *Refund, asked Refund, order OrderState, limit Limit, first *Permission, now time.Time) (Refund, Opened, bool) {
+	r, opened, changed := admit(found, asked, order.Reserved, limit, now)
+	if first == nil {
+		return r, opened, changed
+	}
+	switch p := *first; {
+	case opened.How == Exists && r.sends(p, now):
+		opened.How = Reopened
+		if r.Attempts == 1 {
+			opened.How = Created
+		}
+		opened.First = r.BeginSend(p, order.SentAt, now)
+	case opened.How == Created || opened.How == Reopened:
+		p.Attempts = r.Attempts
+		opened.First = r.BeginSend(p, order.SentAt, now)
+	}
+	return r, opened, changed
+}
+
+func admit(found *Refund, asked Refund, reserved money.Amount, limit Limit, now time.Time) (Refund, Opened, bool) {
 	if found == nil {
 		if left := limit.Total - reserved; limit.Known && asked.Counts() && asked.Amount > left {
 			return Refund{}, Opened{How: OverLimit, Left: max(left, 0)}, false

@@ -67,6 +67,9 @@ type Settlement struct {
 	// [Refund.DeliveryLease] tells whether.
 	Claim    string
 	ClaimFor time.Duration
+	// Notice, if it has a Key, is the notification that said so, and is taken in the
+	// same step; done at once if nothing is due of the refund then.
+	Notice Notice
 	// Actor and Reason, ByPerson: who decided, and why.
 	Actor, Reason string
 	// Note, if it has a What, stands in the history, once for each NotifyID, and
@@ -77,6 +80,15 @@ type Settlement struct {
 	// Facts that fill in what the ledger does not know yet.
 	OutTradeNo, TradeNo, OutOrderNo, OperationID string
 	Amount                                       money.Amount
+}
+
+// Notice is a notification that a step of the ledger takes, or completes, beside what
+// it does to a refund: see [Claims], of which it is Claim and Complete. Without a Key it
+// is none.
+type Notice struct {
+	Key, Token string        // the caller makes the token, which is never used twice
+	Lease      time.Duration // of whoever handles it
+	Keep       time.Duration // for how long it is remembered as done
 }
 
 // Apply returns the refund with what was learnt, and whether that changed its

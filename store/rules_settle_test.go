@@ -339,7 +339,7 @@ func TestRechecks(t *testing.T) {
 	if !changed || r.State != store.Succeeded || r.Rechecks != 0 || !slices.Equal(r.Due(), []store.Event{store.RefundSucceeded}) {
 		t.Errorf("found after all: %s, %d remain, due %v", r.State, r.Rechecks, r.Due())
 	}
-	r, _, _ = store.Admit(new(failed()), refund("order", "number"), 0, store.Limit{}, began.Add(time.Hour))
+	r, _, _ = store.Admit(new(failed()), refund("order", "number"), store.OrderState{}, store.Limit{}, nil, began.Add(time.Hour))
 	if r.State != store.Pending || !r.AskAt.IsZero() {
 		t.Errorf("opened again: %s, the next question at %v", r.State, r.AskAt)
 	}
@@ -414,7 +414,7 @@ func TestRulesChangeNothingInPlace(t *testing.T) {
 	for finding := range store.NotSent + 1 {
 		r.Apply(store.Settlement{Source: store.ByAnswer, Attempt: 1, Finding: finding, Answer: store.JSON(`1`)}, now)
 	}
-	store.Admit(&r, r, 0, store.Limit{}, now)
+	store.Admit(&r, r, store.OrderState{}, store.Limit{}, nil, now)
 	if !reflect.DeepEqual(r, before) {
 		t.Errorf("changed to %+v", r)
 	}
@@ -487,7 +487,7 @@ func TestAdmitNeverExceeds(t *testing.T) {
 					others += r.Amount
 				}
 			}
-			r, opened, write := store.Admit(found, asked, others, store.Limit{Total: total, Known: true}, now)
+			r, opened, write := store.Admit(found, asked, store.OrderState{Reserved: others}, store.Limit{Total: total, Known: true}, nil, now)
 			if opened.How == store.OverLimit && (write || opened.Left != total-others || asked.Amount <= opened.Left) {
 				t.Fatalf("%+v, write %v, of %d with %d reserved", opened, write, asked.Amount, others)
 			}

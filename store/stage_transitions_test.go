@@ -63,7 +63,9 @@ func settlement(name string, s store.Settlement) happening {
 }
 
 func request(name string, asked store.Refund) happening {
-	return happening{name, func(r *store.Refund, now time.Time) { *r, _, _ = store.Admit(r, asked, 0, store.Limit{}, now) }}
+	return happening{name, func(r *store.Refund, now time.Time) {
+		*r, _, _ = store.Admit(r, asked, store.OrderState{}, store.Limit{}, nil, now)
+	}}
 }
 
 var (
@@ -205,7 +207,7 @@ func transitionsPage(t *testing.T) string {
 // reach makes a refund that is in a stage.
 func reach(t *testing.T, stage store.Stage, path []happening) store.Refund {
 	t.Helper()
-	r, _, _ := store.Admit(nil, askedFor(1), 0, store.Limit{}, pageNow)
+	r, _, _ := store.Admit(nil, askedFor(1), store.OrderState{}, store.Limit{}, nil, pageNow)
 	for _, h := range path {
 		h.do(&r, pageNow)
 	}

@@ -20,6 +20,15 @@ import (
 // ErrNotFound: the ledger holds no refund of that id.
 var ErrNotFound = errors.New("store: no such refund")
 
+// ErrNotWritten: the step failed, and changed nothing for certain. Without it in an
+// error, nobody knows whether the step was done; to ask for the same again, with the
+// same token, is the way to find out.
+var ErrNotWritten = errors.New("store: nothing was written")
+
+// ErrTaken: somebody handles the notification, or has handled it, and nothing was
+// done. [Claims.Claim] tells which.
+var ErrTaken = errors.New("store: the notification is taken")
+
 // Store is both contracts over one memory.
 type Store interface {
 	Claims
@@ -65,18 +74,25 @@ type Ledger interface {
 	// refunds add up to with it. A failed, retryable refund of the same content
 	// is opened again under the same condition. Anything else is left as it is,
 	// but that an unknown OutOrderNo is filled in. See [Opened].
-	Open(ctx context.Context, r Refund, limit Limit) (Refund, Opened, error)
+	//
+	// With first, what was opened has its first send recorded in the same step, if the
+	// order's spacing allows it: see Sending, and Opened.First. The same call again,
+	// with the same token, finds what it did before.
+	Open(ctx context.Context, r Refund, limit Limit, first *Permission) (Refund, Opened, error)
 
 	// Sending records one send before it is made, if the refund is pending,
 	// made exactly p.Attempts sends until now, nobody else's lease runs, and no
 	// refund of the order was sent within p.Spacing; and not, if Alipay refused it
 	// three times for reasons that nobody knows. The condition on the
 	// attempts makes sure that what the caller concluded is still about the last
-	// send. It fails with [ErrNotFound].
+	// send. The same call again, with the same token, finds the send that it recorded.
+	// It fails with [ErrNotFound].
 	Sending(ctx context.Context, id string, p Permission) (Attempt, error)
 
 	// Settle records what was learnt, by [Refund.Apply], a note included, and
-	// tells whether that changed the refund's state. It fails with [ErrNotFound].
+	// tells whether that changed the refund's state. With s.Notice it takes the
+	// notification in the same step, or fails with [ErrTaken]; if nothing is due of the
+	// refund then, the notification is done. It fails with [ErrNotFound].
 	Settle(ctx context.Context, id string, s Settlement) (Refund, bool, error)
 
 	// Deliver takes the delivery of one event for the length of lease. It
@@ -84,8 +100,9 @@ type Ledger interface {
 	// was delivered already or is not true of the refund (see [Refund.Due]);
 	// neither if somebody else is at it. It fails with [ErrNotFound].
 	Deliver(ctx context.Context, id string, event Event, lease time.Duration) (token string, done bool, err error)
-	// Delivered marks the event as delivered, if token still owns the delivery.
-	Delivered(ctx context.Context, id string, event Event, token string) (held bool, err error)
+	// Delivered marks the event as delivered, if token still owns the delivery, and
+	// completes done in the same step, if that has a key that its token still owns.
+	Delivered(ctx context.Context, id string, event Event, token string, done Notice) (held, completed bool, err error)
 	// Undelivered gives the delivery back, if token still owns it, and
 	// remembers why it failed.
 	Undelivered(ctx context.Context, id string, event Event, token, reason string) (held bool, err error)
@@ -123,8 +140,9 @@ const (
 
 // Opened is what [Ledger.Open] did.
 type Opened struct {
-	How  How
-	Left money.Amount // OverLimit: what the order had left
+	How   How
+	Left  money.Amount // OverLimit: what the order had left
+	First Attempt      // Created, Reopened: the send that it recorded, if it was asked to
 }
 
 // Limit is an order's total, if it is known. An unknown one limits nothing.
@@ -135,7 +153,8 @@ type Limit struct {
 
 // Permission is what [Ledger.Sending] is asked for.
 type Permission struct {
-	Attempts int           // the sends that were made until now
+	Token    string        // that the caller makes for this send; empty for one that is made up
+	Attempts int           // the sends that were made until now; Open knows them
 	Lease    time.Duration // how long the send may take
 	Spacing  time.Duration // the least time between two sends of one order
 }
@@ -157,7 +176,12 @@ type Transactor interface {
 	// the event meanwhile. It tells whether the event is delivered, or not true,
 	// now. An error of hook's comes back as it is, the transaction rolled back
 	// and the error recorded. It fails with [ErrNotFound].
-	DeliverTx(ctx context.Context, id string, event Event, hook func(context.Context, *sql.Tx, Refund) error) (done bool, err error)
+	//
+	// What was learnt, if it is given, is part of the transaction, and with it that its
+	// Notice is done. Where the event is not to be delivered now it is [Ledger.Settle]
+	// alone; and where hook fails it is recorded all the same, without its Notice.
+	// settled is the refund as it is recorded; without an ID if what was learnt is not.
+	DeliverTx(ctx context.Context, id string, event Event, learnt *Settlement, hook func(context.Context, *sql.Tx, Refund) error) (settled Refund, done bool, err error)
 }
 
 // Clock is a [Store] whose times are not those of the process: a database's, or

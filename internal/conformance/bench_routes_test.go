@@ -7,14 +7,14 @@ import (
 
 // A refund through POST /refunds: recorded, sent, settled, told and answered.
 // Its floor makes the same call to the same Alipay, and writes the same rows in
-// the same four transactions by the bare driver; in place of Memory it has a map.
+// the same three transactions by the bare driver; in place of Memory it has a map.
 func BenchmarkRefundRoute(b *testing.B) {
 	eachPlace(b, func(b *testing.B, p place) {
 		alipay := newCounterpart(b)
 		s, recorder := p.recorded(b)
 		first := alipay.trade(0)
 		alipay.refund(b, alipay.module(b, s), first)()
-		script := recorder.take().of(b, 4)
+		script := recorder.take().of(b, 3)
 
 		routes := alipay.module(b, p.store)
 		beside(b, func(n int) pair {
@@ -22,11 +22,10 @@ func BenchmarkRefundRoute(b *testing.B) {
 			call, write := alipay.exchange(b, order), p.writer(b, script.instead(alipay.other(first, order)...))
 			return pair{
 				floor: func() {
-					write(0) // recorded
-					write(1) // being sent
+					write(0) // recorded, and being sent
 					call()
-					write(2) // settled
-					write(3) // told
+					write(1) // settled
+					write(2) // told
 				},
 				ours: alipay.refund(b, routes, alipay.trade(2*n+2)),
 			}
@@ -37,7 +36,7 @@ func BenchmarkRefundRoute(b *testing.B) {
 // A notice through POST /notify: a new one, of a refund that another process
 // sent and whose answer was lost, is settled, told and acknowledged; a known one
 // is acknowledged once more. The floor of the new one verifies its signature and
-// writes the same rows in the same four transactions by the bare driver; that of
+// writes the same rows in the same two transactions by the bare driver; that of
 // the known one verifies its signature.
 func BenchmarkNoticeRoute(b *testing.B) {
 	eachPlace(b, func(b *testing.B, p place) {
@@ -45,9 +44,9 @@ func BenchmarkNoticeRoute(b *testing.B) {
 		s, recorder := p.recorded(b)
 		first := alipay.trade(0)
 		alipay.pending(b, s, first)
-		lost := recorder.take().of(b, 2)
+		lost := recorder.take().of(b, 1)
 		alipay.notice(b, first).post(b, alipay.module(b, s))()
-		script := recorder.take().of(b, 4)
+		script := recorder.take().of(b, 2)
 
 		routes := alipay.module(b, p.store)
 		b.Run("new", func(b *testing.B) {
@@ -56,18 +55,14 @@ func BenchmarkNoticeRoute(b *testing.B) {
 				order, ours := alipay.trade(last+1), alipay.trade(last+2)
 				last += 2
 				other := alipay.other(first, order)
-				prepare := p.writer(b, lost.instead(other...))
-				prepare(0)
-				prepare(1)
+				p.writer(b, lost.instead(other...))(0)
 				alipay.pending(b, p.anew(b), ours)
 				verify, write := alipay.notice(b, order).verify(b), p.writer(b, script.instead(other...))
 				return pair{
 					floor: func() {
 						verify()
-						write(0) // claimed
-						write(1) // settled
-						write(2) // told
-						write(3) // acknowledged
+						write(0) // claimed, and settled
+						write(1) // told, and acknowledged
 					},
 					ours: alipay.notice(b, ours).post(b, routes),
 				}

@@ -23,7 +23,7 @@ func TestHookThatSwallowsADeadlock(t *testing.T) {
 		d.exec(t, "CREATE UNIQUE INDEX {t}host_refund ON {t}host (refund)")
 		d.exec(t, "INSERT INTO {t}host (refund) VALUES ('a'), ('b')")
 		r := succeeded(t, s, "1")
-		done, err := s.DeliverTx(t.Context(), r.ID, success, func(ctx context.Context, tx *sql.Tx, r store.Refund) error {
+		_, done, err := s.DeliverTx(t.Context(), r.ID, success, nil, func(ctx context.Context, tx *sql.Tx, r store.Refund) error {
 			other, err := d.BeginTx(ctx, nil)
 			if err != nil {
 				return err
@@ -63,7 +63,7 @@ func TestHookThatCommitsAndFails(t *testing.T) {
 	onEach(t, func(t *testing.T, d database) {
 		s := d.migrate(t).host(t).store(t, d.DB)
 		r := succeeded(t, s, "1")
-		done, err := s.DeliverTx(t.Context(), r.ID, success, func(ctx context.Context, tx *sql.Tx, r store.Refund) error {
+		_, done, err := s.DeliverTx(t.Context(), r.ID, success, nil, func(ctx context.Context, tx *sql.Tx, r store.Refund) error {
 			if d.dialect == sqlstore.MySQL { // commits by itself
 				_, err := tx.ExecContext(ctx, d.text("CREATE INDEX {t}host_i ON {t}host (refund)"))
 				return errors.Join(err, errors.New("the hook failed after that"))
@@ -90,7 +90,7 @@ func TestHostsDeferredConstraintIsNoConflict(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
 	calls := 0
-	_, err := s.DeliverTx(ctx, r.ID, success, func(ctx context.Context, tx *sql.Tx, _ store.Refund) error {
+	_, _, err := s.DeliverTx(ctx, r.ID, success, nil, func(ctx context.Context, tx *sql.Tx, _ store.Refund) error {
 		calls++
 		_, err := tx.ExecContext(ctx, d.text("INSERT INTO {t}host (refund) VALUES ('taken')"))
 		return err

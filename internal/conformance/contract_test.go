@@ -87,7 +87,7 @@ func TestDueBesideARowOfANewerVersion(t *testing.T) {
 		var ids []string
 		for n := range 2 {
 			r := store.Refund{Kind: store.Trade, App: app, OutTradeNo: "T", OutRequestNo: fmt.Sprint(n), Amount: 1_00, Origin: store.FromNotice, State: store.Succeeded}
-			opened, _, err := s.Open(t.Context(), r.Identify(), store.Limit{}) // undelivered, and so due at once
+			opened, _, err := s.Open(t.Context(), r.Identify(), store.Limit{}, nil) // undelivered, and so due at once
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -20,7 +21,7 @@ func needs(t *testing.T, ok bool, err error) {
 // lookAround does all that should write nothing.
 func lookAround(t *testing.T, s *sqlstore.Store, id string) {
 	t.Helper()
-	_, opened, err := s.Open(t.Context(), refund("order", "hook"), store.Limit{Total: 1, Known: true})
+	_, opened, err := s.Open(t.Context(), refund("order", "hook"), store.Limit{Total: 1, Known: true}, nil)
 	needs(t, opened.How == store.Exists, err)
 	_, err = s.Get(t.Context(), id)
 	needs(t, true, err)
@@ -30,13 +31,14 @@ func lookAround(t *testing.T, s *sqlstore.Store, id string) {
 	needs(t, len(due) == 0, err)
 }
 
-// A refund is four write transactions, and so is a notice of one that is not
-// known; what is known, or only read, is none.
+// A refund is three write transactions, or two where the host is told within one; a
+// first notice is two, or one; what is known, or only read, is none.
 func TestWriteTransactions(t *testing.T) {
 	onEach(t, func(t *testing.T, d database) {
 		db, spy := d.migrate(t).host(t).spied(t)
 		s := d.store(t, db)
-		claims := store.Remember(s)
+		remembered := store.Remember(s)
+		tx := remembered.(store.Transactor)
 		wrote := func(what string, want int) {
 			t.Helper()
 			if writes, _ := spy.take(); writes != want {
@@ -44,44 +46,64 @@ func TestWriteTransactions(t *testing.T) {
 			}
 		}
 		must := func(ok bool, err error) { t.Helper(); needs(t, ok, err) }
-		send := func(r store.Refund, claim string) {
+		opened := func(number string) (r store.Refund, answer store.Settlement) {
 			t.Helper()
-			attempt, err := s.Sending(t.Context(), r.ID, store.Permission{Lease: time.Minute, Spacing: time.Nanosecond})
-			must(attempt.Token != "", err)
-			_, changed, err := s.Settle(t.Context(), r.ID, store.Settlement{
-				Source: store.ByAnswer, Attempt: 1, Token: attempt.Token, Finding: store.Success, Claim: claim, ClaimFor: time.Minute,
-			})
-			must(changed, err)
+			r, o, err := s.Open(t.Context(), refund("order", number), store.Limit{Total: 1000, Known: true}, &store.Permission{Lease: time.Minute, Spacing: time.Nanosecond})
+			must(o.First.Number == 1, err)
+			return r, store.Settlement{Source: store.ByAnswer, Attempt: 1, Token: o.First.Token, Finding: store.Success, Claim: "mine", ClaimFor: time.Minute}
+		}
+		notice := func(id string) store.Settlement {
+			n := store.Notice{Key: id, Token: "mine", Lease: time.Minute, Keep: time.Hour}
+			return store.Settlement{Source: store.ByNotice, Finding: store.Success, Claim: "mine", ClaimFor: time.Minute, Notice: n}
 		}
 		spy.take()
 
-		r := open(t, s, "hook")
-		send(r, "mine")
-		must(s.Delivered(t.Context(), r.ID, success, "mine"))
-		wrote("a refund and its hook", 4)
+		r, answer := opened("hook")
+		_, changed, err := s.Settle(t.Context(), r.ID, answer)
+		must(changed, err)
+		held, _, err := s.Delivered(t.Context(), r.ID, success, "mine", store.Notice{})
+		must(held, err)
+		wrote("a refund and its hook", 3)
+		_, _, err = remembered.Settle(t.Context(), r.ID, notice("after its answer"))
+		must(true, err)
+		wrote("a notice of what is told already", 1)
 
-		r = open(t, s, "transactional hook")
-		send(r, "")
-		must(s.DeliverTx(t.Context(), r.ID, success, d.hosts))
-		wrote("a refund and its transactional hook", 4)
+		r, answer = opened("transactional hook")
+		answer.Claim = ""
+		_, told, err := s.DeliverTx(t.Context(), r.ID, success, &answer, d.hosts)
+		must(told, err)
+		wrote("a refund and its transactional hook", 2)
 		d.wantTold(t, s, r.ID, true)
 
-		r = open(t, s, "notice")
-		wrote("a record", 1)
-		token, _, err := claims.Claim(t.Context(), "notice", time.Minute)
-		must(token != "", err)
-		_, changed, err := s.Settle(t.Context(), r.ID, store.Settlement{Source: store.ByNotice, Finding: store.Success, Claim: "mine", ClaimFor: time.Minute})
+		r, _ = opened("notice")
+		wrote("a record with its send", 1)
+		says := notice("notice")
+		_, changed, err = remembered.Settle(t.Context(), r.ID, says)
 		must(changed, err)
-		must(s.Delivered(t.Context(), r.ID, success, "mine"))
-		must(claims.Complete(t.Context(), "notice", token, time.Hour))
-		wrote("a notice", 4)
-		for range 8 {
-			_, done, err := claims.Claim(t.Context(), "notice", time.Minute)
+		_, completed, err := remembered.Delivered(t.Context(), r.ID, success, "mine", says.Notice)
+		must(completed, err)
+		wrote("a notice", 2)
+
+		r, _ = opened("notice with a transactional hook")
+		wrote("a record with its send", 1)
+		says = notice("in one")
+		says.Claim = ""
+		_, told, err = tx.DeliverTx(t.Context(), r.ID, success, &says, d.hosts)
+		must(told, err)
+		wrote("a notice and its transactional hook", 1)
+
+		for _, known := range []string{"after its answer", "notice", "in one"} {
+			_, _, err := remembered.Settle(t.Context(), r.ID, notice(known))
+			must(errors.Is(err, store.ErrTaken), nil)
+			_, done, err := remembered.Claim(t.Context(), known, time.Minute)
 			must(done, err)
 		}
 		if writes, queries := spy.take(); writes+len(queries) != 0 {
 			t.Errorf("a known notice: %d writes and %d queries", writes, len(queries))
 		}
+		_, _, err = s.Settle(t.Context(), r.ID, notice("notice")) // by another process
+		must(errors.Is(err, store.ErrTaken), nil)
+		wrote("a notice that another process knows", 0)
 
 		lookAround(t, s, r.ID)
 		wrote("a repeat, a look, a list, and nothing due", 0)

@@ -46,7 +46,7 @@ func TestHostsRowsAndTheMarkAreOne(t *testing.T) {
 		s := d.migrate(t).host(t).store(t, d.DB)
 		r := succeeded(t, s, "1")
 		failure := errors.New("the host changed its mind")
-		_, err := s.DeliverTx(t.Context(), r.ID, success, func(ctx context.Context, tx *sql.Tx, r store.Refund) error {
+		_, _, err := s.DeliverTx(t.Context(), r.ID, success, nil, func(ctx context.Context, tx *sql.Tx, r store.Refund) error {
 			return errors.Join(d.hosts(ctx, tx, r), failure)
 		})
 		if !errors.Is(err, failure) {
@@ -55,7 +55,7 @@ func TestHostsRowsAndTheMarkAreOne(t *testing.T) {
 		d.wantTold(t, s, r.ID, false)
 
 		ctx, cancel := context.WithCancel(t.Context())
-		_, err = s.DeliverTx(ctx, r.ID, success, func(ctx context.Context, tx *sql.Tx, r store.Refund) error {
+		_, _, err = s.DeliverTx(ctx, r.ID, success, nil, func(ctx context.Context, tx *sql.Tx, r store.Refund) error {
 			err := d.hosts(ctx, tx, r)
 			cancel() // the client hangs up
 			return err
@@ -66,14 +66,14 @@ func TestHostsRowsAndTheMarkAreOne(t *testing.T) {
 		d.wantTold(t, s, r.ID, false)
 
 		// An error of the database's that the hook swallows.
-		_, err = s.DeliverTx(t.Context(), r.ID, success, func(ctx context.Context, tx *sql.Tx, r store.Refund) error {
+		_, _, err = s.DeliverTx(t.Context(), r.ID, success, nil, func(ctx context.Context, tx *sql.Tx, r store.Refund) error {
 			_, _ = tx.ExecContext(ctx, "SELECT nothing")
 			return d.hosts(ctx, tx, r)
 		})
 		d.wantTold(t, s, r.ID, err == nil) // only PostgreSQL ends a transaction for that
 
 		for range 2 {
-			if done, err := s.DeliverTx(t.Context(), r.ID, success, d.hosts); !done || err != nil {
+			if _, done, err := s.DeliverTx(t.Context(), r.ID, success, nil, d.hosts); !done || err != nil {
 				t.Fatalf("DeliverTx = %v, %v", done, err)
 			}
 			d.wantTold(t, s, r.ID, true)
@@ -92,7 +92,7 @@ func TestOneOfManyWritesTheHostsRow(t *testing.T) {
 			var wg sync.WaitGroup
 			for n := range 32 {
 				wg.Go(func() {
-					if done, err := stores[n%2].DeliverTx(t.Context(), r.ID, success, d.hosts); !done || err != nil {
+					if _, done, err := stores[n%2].DeliverTx(t.Context(), r.ID, success, nil, d.hosts); !done || err != nil {
 						t.Errorf("DeliverTx = %v, %v", done, err)
 					}
 				})
@@ -115,7 +115,7 @@ func TestConnectionLostInTheHook(t *testing.T) {
 		}
 		s := d.migrate(t).host(t).store(t, d.DB)
 		r := succeeded(t, s, "1")
-		done, err := s.DeliverTx(t.Context(), r.ID, success, func(ctx context.Context, tx *sql.Tx, r store.Refund) error {
+		_, done, err := s.DeliverTx(t.Context(), r.ID, success, nil, func(ctx context.Context, tx *sql.Tx, r store.Refund) error {
 			var connection int64
 			if err := tx.QueryRowContext(ctx, id).Scan(&connection); err != nil {
 				t.Error(err)
@@ -128,7 +128,7 @@ func TestConnectionLostInTheHook(t *testing.T) {
 			t.Errorf("DeliverTx = %v, %v", done, err)
 		}
 		d.wantTold(t, s, r.ID, false)
-		if done, err := s.DeliverTx(t.Context(), r.ID, success, d.hosts); !done || err != nil {
+		if _, done, err := s.DeliverTx(t.Context(), r.ID, success, nil, d.hosts); !done || err != nil {
 			t.Fatalf("DeliverTx = %v, %v", done, err)
 		}
 		d.wantTold(t, s, r.ID, true)
@@ -146,7 +146,7 @@ func TestHookHoldsNobodyUp(t *testing.T) {
 		slow, other := succeeded(t, s, "slow"), succeeded(t, s, "other")
 		inHook, goOn, told := make(chan struct{}), make(chan struct{}), make(chan error)
 		go func() {
-			_, err := s.DeliverTx(t.Context(), slow.ID, success, func(ctx context.Context, tx *sql.Tx, r store.Refund) error {
+			_, _, err := s.DeliverTx(t.Context(), slow.ID, success, nil, func(ctx context.Context, tx *sql.Tx, r store.Refund) error {
 				close(inHook)
 				<-goOn
 				return d.hosts(ctx, tx, r)
@@ -160,7 +160,7 @@ func TestHookHoldsNobodyUp(t *testing.T) {
 		if due, err := s.Due(ctx, "app", time.Minute, 9, false); err != nil || len(due) != 1 || due[0].ID != other.ID {
 			t.Errorf("Due = %d refunds, %v; want the other", len(due), err)
 		}
-		if done, err := s.DeliverTx(ctx, other.ID, success, d.hosts); !done || err != nil {
+		if _, done, err := s.DeliverTx(ctx, other.ID, success, nil, d.hosts); !done || err != nil {
 			t.Errorf("DeliverTx = %v, %v", done, err)
 		}
 		if got, err := s.Get(ctx, slow.ID); err != nil || got.WasDelivered(success) {

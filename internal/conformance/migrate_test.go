@@ -159,7 +159,7 @@ func refund(order, number string) store.Refund {
 
 func open(t testing.TB, s store.Ledger, number string) store.Refund {
 	t.Helper()
-	r, opened, err := s.Open(t.Context(), refund("order", number), store.Limit{})
+	r, opened, err := s.Open(t.Context(), refund("order", number), store.Limit{}, nil)
 	if err != nil || opened.How != store.Created {
 		t.Fatalf("Open = %+v, %v", opened, err)
 	}

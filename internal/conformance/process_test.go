@@ -129,7 +129,7 @@ func refundAtRandom(ctx context.Context, _ database, s *sqlstore.Store) error {
 	one := func() error {
 		r := refund("order", fmt.Sprint(rand.N(60)))
 		r.Amount = 90
-		r, opened, err := s.Open(ctx, r, limit)
+		r, opened, err := s.Open(ctx, r, limit, nil)
 		if err != nil || opened.How == store.OverLimit || r.State != store.Pending {
 			return err
 		}
@@ -203,7 +203,7 @@ func theLastFen(ctx context.Context, _ database, s *sqlstore.Store) error {
 			<-start
 			r := refund("order", fmt.Sprint(os.Getpid(), n))
 			r.Amount = 30
-			_, opened, err := s.Open(ctx, r, store.Limit{Total: 1000, Known: true})
+			_, opened, err := s.Open(ctx, r, store.Limit{Total: 1000, Known: true}, nil)
 			if err == nil && opened.How != store.Created {
 				err = store.ErrNotFound // over the limit
 			}
@@ -238,7 +238,7 @@ func TestProcessDiesInTheHook(t *testing.T) {
 		d.wantTold(t, s, r.ID, false)
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
-		if done, err := s.DeliverTx(ctx, r.ID, success, d.hosts); !done || err != nil {
+		if _, done, err := s.DeliverTx(ctx, r.ID, success, nil, d.hosts); !done || err != nil {
 			t.Fatalf("DeliverTx = %v, %v", done, err)
 		}
 		d.wantTold(t, s, r.ID, true)
@@ -246,7 +246,7 @@ func TestProcessDiesInTheHook(t *testing.T) {
 }
 
 func dieInTheHook(ctx context.Context, d database, s *sqlstore.Store) error {
-	_, err := s.DeliverTx(ctx, refund("order", "1").ID, success, func(ctx context.Context, tx *sql.Tx, r store.Refund) error {
+	_, _, err := s.DeliverTx(ctx, refund("order", "1").ID, success, nil, func(ctx context.Context, tx *sql.Tx, r store.Refund) error {
 		if err := d.hosts(ctx, tx, r); err != nil {
 			return err
 		}
@@ -301,7 +301,7 @@ func TestLateWordOfASleeper(t *testing.T) {
 		}
 
 		completed, err1 := s.Complete(ctx, "notice", claimed, time.Minute)
-		delivered, err2 := s.Delivered(ctx, told.ID, success, delivery)
+		delivered, _, err2 := s.Delivered(ctx, told.ID, success, delivery, store.Notice{})
 		r, changed, err3 := s.Settle(ctx, sent.ID, store.Settlement{
 			Source: store.ByAnswer, Attempt: 2, Token: attempt.Token, Finding: store.Success,
 		})
@@ -324,7 +324,7 @@ func sleepOnALease(ctx context.Context, _ database, s *sqlstore.Store) error {
 
 	var late words
 	late.Completed, err1 = s.Complete(ctx, "notice", claimed, time.Minute)
-	late.Delivered, err2 = s.Delivered(ctx, told, success, delivery)
+	late.Delivered, _, err2 = s.Delivered(ctx, told, success, delivery, store.Notice{})
 	// What it slept on was refused; the other's send may be on its way.
 	r, changed, err3 := s.Settle(ctx, sent, store.Settlement{
 		Source: store.ByAnswer, Attempt: attempt.Number, Token: attempt.Token, Finding: store.Refusal,

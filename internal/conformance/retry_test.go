@@ -94,11 +94,11 @@ func TestForgottenAndRecordedAnew(t *testing.T) {
 			t.Helper()
 			r := refund("order", "1")
 			r.Actor = actor
-			_, opened, err1 := s.Open(t.Context(), r, store.Limit{})
+			_, opened, err1 := s.Open(t.Context(), r, store.Limit{}, nil)
 			r, _, err2 := s.Settle(t.Context(), r.ID, store.Settlement{
 				Source: store.ByNotice, Finding: store.Success, Claim: "mine", ClaimFor: time.Minute,
 			})
-			held, err3 := s.Delivered(t.Context(), r.ID, success, "mine")
+			held, _, err3 := s.Delivered(t.Context(), r.ID, success, "mine", store.Notice{})
 			if err := errors.Join(err1, err2, err3); err != nil || !held || opened.How != store.Created {
 				t.Fatal(opened, held, err)
 			}

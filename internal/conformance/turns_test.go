@@ -30,8 +30,8 @@ func (t *turns) Release(ctx context.Context, key, token string) (bool, error) {
 	return t.next().Release(ctx, key, token)
 }
 
-func (t *turns) Open(ctx context.Context, r store.Refund, limit store.Limit) (store.Refund, store.Opened, error) {
-	return t.next().Open(ctx, r, limit)
+func (t *turns) Open(ctx context.Context, r store.Refund, limit store.Limit, first *store.Permission) (store.Refund, store.Opened, error) {
+	return t.next().Open(ctx, r, limit, first)
 }
 
 func (t *turns) Sending(ctx context.Context, id string, p store.Permission) (store.Attempt, error) {
@@ -46,8 +46,8 @@ func (t *turns) Deliver(ctx context.Context, id string, event store.Event, lease
 	return t.next().Deliver(ctx, id, event, lease)
 }
 
-func (t *turns) Delivered(ctx context.Context, id string, event store.Event, token string) (bool, error) {
-	return t.next().Delivered(ctx, id, event, token)
+func (t *turns) Delivered(ctx context.Context, id string, event store.Event, token string, n store.Notice) (held, completed bool, err error) {
+	return t.next().Delivered(ctx, id, event, token, n)
 }
 
 func (t *turns) Undelivered(ctx context.Context, id string, event store.Event, token, reason string) (bool, error) {
@@ -70,8 +70,8 @@ func (t *turns) List(ctx context.Context, f store.Filter) ([]store.Refund, error
 	return t.next().List(ctx, f)
 }
 
-func (t *turns) DeliverTx(ctx context.Context, id string, event store.Event, hook func(context.Context, *sql.Tx, store.Refund) error) (bool, error) {
-	return t.next().DeliverTx(ctx, id, event, hook)
+func (t *turns) DeliverTx(ctx context.Context, id string, event store.Event, learnt *store.Settlement, hook func(context.Context, *sql.Tx, store.Refund) error) (store.Refund, bool, error) {
+	return t.next().DeliverTx(ctx, id, event, learnt, hook)
 }
 
 func (t *turns) Prune(ctx context.Context, app string, nodes, refunds time.Time) (int, error) {

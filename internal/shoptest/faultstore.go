@@ -2,6 +2,7 @@ package shoptest
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -30,6 +31,20 @@ func (s *Shop) Around(around func(ctx context.Context, c Call, call func() error
 	s.T.Helper()
 	s.Config.Store = &FaultStore{Store: s.Config.Store, Around: around}
 	s.Restart()
+}
+
+// Apart has the shop's store record a refund and its first send in two steps, as where
+// another refund of the order was sent just before, and starts the shop anew.
+func (s *Shop) Apart() {
+	s.T.Helper()
+	s.Config.Store = apart{s.Config.Store}
+	s.Restart()
+}
+
+type apart struct{ store.Store }
+
+func (a apart) Open(ctx context.Context, r store.Refund, limit store.Limit, _ *store.Permission) (store.Refund, store.Opened, error) {
+	return a.Store.Open(ctx, r, limit, nil)
 }
 
 // FailAt makes the at-th call of a method of the shop's store fail.
@@ -106,8 +121,9 @@ func (o *Outage) Around(_ context.Context, c Call, call func() error) error {
 	}
 	if o.After {
 		_ = call()
+		return ErrStoreDown
 	}
-	return ErrStoreDown
+	return fmt.Errorf("%w: %w", store.ErrNotWritten, ErrStoreDown)
 }
 
 // Failed returns the methods that failed until now.
@@ -132,8 +148,8 @@ func (f *FaultStore) Release(ctx context.Context, key, token string) (held bool,
 	return held, err
 }
 
-func (f *FaultStore) Open(ctx context.Context, asked store.Refund, limit store.Limit) (r store.Refund, opened store.Opened, err error) {
-	err = f.Around(ctx, Call{Name: "Open"}, func() (err error) { r, opened, err = f.Store.Open(ctx, asked, limit); return err })
+func (f *FaultStore) Open(ctx context.Context, asked store.Refund, limit store.Limit, first *store.Permission) (r store.Refund, opened store.Opened, err error) {
+	err = f.Around(ctx, Call{Name: "Open"}, func() (err error) { r, opened, err = f.Store.Open(ctx, asked, limit, first); return err })
 	return r, opened, err
 }
 
@@ -152,9 +168,12 @@ func (f *FaultStore) Deliver(ctx context.Context, id string, e store.Event, leas
 	return token, done, err
 }
 
-func (f *FaultStore) Delivered(ctx context.Context, id string, e store.Event, token string) (held bool, err error) {
-	err = f.Around(ctx, Call{Name: "Delivered"}, func() (err error) { held, err = f.Store.Delivered(ctx, id, e, token); return err })
-	return held, err
+func (f *FaultStore) Delivered(ctx context.Context, id string, e store.Event, token string, n store.Notice) (held, completed bool, err error) {
+	err = f.Around(ctx, Call{Name: "Delivered"}, func() (err error) {
+		held, completed, err = f.Store.Delivered(ctx, id, e, token, n)
+		return err
+	})
+	return held, completed, err
 }
 
 func (f *FaultStore) Undelivered(ctx context.Context, id string, e store.Event, token, reason string) (held bool, err error) {

@@ -3,23 +3,10 @@ package sqlstore
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"database/sql"
-	"encoding/hex"
 	"errors"
 	"time"
 )
-
-// A claim's row holds the digest of its key, which is short and plain whatever
-// the key is, and until when it counts: as a lease, or as done.
-
-func claimID(key string) string {
-	sum := sha256.Sum256([]byte(key))
-	return hex.EncodeToString(sum[:20])
-}
-
-// after is a time in microseconds that no length of d overflows.
-func after(now time.Time, d time.Duration) int64 { return now.UnixMicro() + d.Microseconds() }
 
 // Claim implements [store.Claims]. A new key, which most are, takes one statement.
 func (s *Store) Claim(ctx context.Context, key string, lease time.Duration) (token string, done bool, err error) {
@@ -63,7 +50,7 @@ func (s *Store) Complete(ctx context.Context, key, token string, keep time.Durat
 	if err != nil {
 		return false, err
 	}
-	return s.end(ctx, "complete", "UPDATE {claims} SET done = 1, until_at = ? WHERE id = ? AND token = ? AND done = 0", after(now, keep), claimID(key), token)
+	return s.end(ctx, "complete", completeClaim, after(now, keep), claimID(key), token)
 }
 
 // Release implements [store.Claims].

@@ -24,7 +24,7 @@ import (
 // If hook fails or panics, or the commit fails, nothing of it remains, and the
 // event is due again later; if the commit fails in a way that a repetition
 // heals, as under serializable isolation, hook runs again at once.
-func (s *Store) DeliverTx(ctx context.Context, id string, event store.Event, hook func(context.Context, *sql.Tx, store.Refund) error) (done bool, err error) {
+func (s *Store) DeliverTx(ctx context.Context, id string, event store.Event, learnt *store.Settlement, hook func(context.Context, *sql.Tx, store.Refund) error) (settled store.Refund, done bool, err error) {
 	var failed error     // of hook, or of the commit
 	var marked time.Time // by a transaction whose hook failed
 	err = s.step(ctx, "deliver", id, func(was row) (wrote bool, err error) {
@@ -34,10 +34,20 @@ func (s *Store) DeliverTx(ctx context.Context, id string, event store.Event, hoo
 		}
 		r := was.Clone()
 		r.AsOf = now
+		var by terms
+		if learnt != nil {
+			r, _ = r.Apply(*learnt, now)
+			by.take = learnt.Notice
+		}
 		token, delivered := r.BeginDelivery(event, 0, now)
 		if token == "" {
 			done = delivered
-			return false, nil
+			if learnt == nil {
+				return false, nil
+			}
+			settled = r
+			err = s.write(ctx, was, r, by)
+			return err == nil, err
 		}
 		told := r.Clone()
 		r.EndDelivery(event, token, true, "", now)
@@ -47,7 +57,7 @@ func (s *Store) DeliverTx(ctx context.Context, id string, event store.Event, hoo
 			return false, err
 		}
 		defer tx.Rollback() //nolint:errcheck // after a commit there is nothing left to roll back
-		version, err := s.update(ctx, tx, was, r)
+		version, err := s.put(ctx, tx, was, r, by)
 		if err != nil {
 			return false, err
 		}
@@ -61,14 +71,18 @@ func (s *Store) DeliverTx(ctx context.Context, id string, event store.Event, hoo
 				failed = fmt.Errorf("sqlstore: deliver: commit: %w", err)
 			}
 		}
-		done = failed == nil
+		if done = failed == nil; done {
+			settled = r
+		}
 		return true, nil
 	})
 	if failed != nil {
-		s.undelivered(ctx, id, event, marked, failed.Error())
-		return false, failed
+		return s.undelivered(ctx, id, event, learnt, marked, failed.Error()), false, failed
 	}
-	return done, err
+	if err != nil || learnt == nil {
+		return store.Refund{}, done, err
+	}
+	return settled, done, nil
 }
 
 // within tells whether tx is still the transaction that marked the event in that
@@ -86,24 +100,31 @@ func (s *Store) within(ctx context.Context, tx *sql.Tx, id string, version int64
 	return err
 }
 
-// undelivered records that a delivery failed; if that fails too, the event is
-// due all the same. After a commit that came through although it failed, there
-// is nothing to record; but the mark of a hook that failed, and had ended the
-// transaction before, is taken back.
-func (s *Store) undelivered(ctx context.Context, id string, event store.Event, marked time.Time, reason string) {
+// undelivered records that a delivery failed, and what was learnt before it; if that
+// fails too, the event is due all the same. After a commit that came through although
+// it failed, there is nothing to record; but the mark of a hook that failed, and had
+// ended the transaction before, is taken back.
+func (s *Store) undelivered(ctx context.Context, id string, event store.Event, learnt *store.Settlement, marked time.Time, reason string) store.Refund {
 	const most = 300
 	if len(reason) > most {
 		reason = strings.ToValidUTF8(reason[:most], "") + "…"
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	_, _ = s.decide(ctx, "undelivered", id, func(r *store.Refund, now time.Time) bool {
+	settled, err := s.change(ctx, "undelivered", id, terms{}, func(r *store.Refund, now time.Time) bool {
+		if learnt != nil {
+			*r, _ = r.Apply(*learnt, now)
+		}
 		for _, d := range r.Deliveries {
 			if d.Event == event && d.Done && d.At.Equal(marked) {
 				r.Redeliver(event, "", now)
 			}
 		}
 		token, _ := r.BeginDelivery(event, 0, now)
-		return r.EndDelivery(event, token, false, reason, now)
+		return r.EndDelivery(event, token, false, reason, now) || learnt != nil
 	})
+	if err != nil || learnt == nil {
+		return store.Refund{}
+	}
+	return settled
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // Open implements [store.Ledger].
-func (s *Store) Open(ctx context.Context, asked store.Refund, limit store.Limit) (r store.Refund, opened store.Opened, err error) {
+func (s *Store) Open(ctx context.Context, asked store.Refund, limit store.Limit, first *store.Permission) (r store.Refund, opened store.Opened, err error) {
 	err = s.retry(ctx, "open", func() error {
 		was, err := s.read(ctx, asked.ID)
 		var found *store.Refund
@@ -22,20 +22,29 @@ func (s *Store) Open(ctx context.Context, asked store.Refund, limit store.Limit)
 		case err == nil:
 			found = &was.Refund
 		case !errors.Is(err, store.ErrNotFound):
-			return err
+			return notWritten(err)
 		}
 		now, err := s.clock.now(ctx)
 		if err != nil {
-			return err
+			return notWritten(err)
 		}
-		// Whether the total allows it the database decides, in write.
-		var changed bool
-		r, opened, changed = store.Admit(found, asked, 0, store.Limit{}, now)
-		r.AsOf = now
-		if !changed {
-			return nil
+		open := func(first *store.Permission) error {
+			// Whether the total and the spacing allow it the database decides, in write.
+			var changed bool
+			r, opened, changed = store.Admit(found, asked, store.OrderState{}, store.Limit{}, first, now)
+			r.AsOf = now
+			if !changed {
+				return nil
+			}
+			return s.write(ctx, was, r, terms{limit: limit, send: first})
 		}
-		return s.write(ctx, was, r, limit)
+		err = open(first)
+		if soon, is := errors.AsType[*tooSoonError](err); is {
+			if err = open(nil); err == nil {
+				opened.First.Wait = soon.wait
+			}
+		}
+		return err
 	})
 	if over, is := errors.AsType[*overLimitError](err); is {
 		return store.Refund{}, store.Opened{How: store.OverLimit, Left: over.left}, nil
@@ -51,33 +60,17 @@ func (s *Store) Sending(ctx context.Context, id string, p store.Permission) (att
 	err = s.step(ctx, "send", id, func(was row) (wrote bool, err error) {
 		at, err := s.clock.now(ctx)
 		if err != nil {
-			return false, err
+			return false, notWritten(err)
 		}
 		r := was.Clone()
 		attempt = r.BeginSend(p, time.Time{}, at) // the spacing is the order's to say
-		if attempt.Token == "" {
+		if attempt.Token == "" || r.Attempts == was.Attempts {
 			return false, nil
 		}
-		var version int64
-		err = s.inTx(ctx, func(tx *sql.Tx) error {
-			err := s.one(ctx, tx, "UPDATE {orders} SET sent_at = ? WHERE id = ? AND sent_at <= ?", at.UnixMicro(), r.OrderID, at.Add(-p.Spacing).UnixMicro())
-			if err == nil {
-				version, err = s.update(ctx, tx, was, r)
-			}
-			return err
-		})
-		if errors.Is(err, errConflict) {
-			var sent int64
-			if err := s.db.QueryRowContext(ctx, s.sql("SELECT sent_at FROM {orders} WHERE id = ?"), r.OrderID).Scan(&sent); err != nil {
-				return false, err
-			}
-			again := was.Clone()
-			if attempt = again.BeginSend(p, time.UnixMicro(sent), at); attempt.Token == "" {
-				return false, nil
-			}
-		}
-		if err == nil {
-			s.memory.keep(row{Refund: r, version: version})
+		err = s.write(ctx, was, r, terms{send: &p})
+		if soon, is := errors.AsType[*tooSoonError](err); is {
+			attempt = store.Attempt{Wait: soon.wait}
+			return false, nil
 		}
 		return err == nil, err
 	})
@@ -90,7 +83,7 @@ func (s *Store) Sending(ctx context.Context, id string, p store.Permission) (att
 // Settle implements [store.Ledger].
 func (s *Store) Settle(ctx context.Context, id string, settlement store.Settlement) (store.Refund, bool, error) {
 	var changed bool
-	r, err := s.change(ctx, "settle", id, func(r *store.Refund, now time.Time) bool {
+	r, err := s.change(ctx, "settle", id, terms{take: settlement.Notice}, func(r *store.Refund, now time.Time) bool {
 		*r, changed = r.Apply(settlement, now)
 		return true
 	})
@@ -99,7 +92,7 @@ func (s *Store) Settle(ctx context.Context, id string, settlement store.Settleme
 
 // Deliver implements [store.Ledger].
 func (s *Store) Deliver(ctx context.Context, id string, event store.Event, lease time.Duration) (token string, done bool, err error) {
-	_, err = s.change(ctx, "deliver", id, func(r *store.Refund, now time.Time) bool {
+	_, err = s.change(ctx, "deliver", id, terms{}, func(r *store.Refund, now time.Time) bool {
 		token, done = r.BeginDelivery(event, lease, now)
 		return token != ""
 	})
@@ -110,10 +103,12 @@ func (s *Store) Deliver(ctx context.Context, id string, event store.Event, lease
 }
 
 // Delivered implements [store.Ledger].
-func (s *Store) Delivered(ctx context.Context, id string, event store.Event, token string) (held bool, err error) {
-	return s.decide(ctx, "delivered", id, func(r *store.Refund, now time.Time) bool {
-		return r.EndDelivery(event, token, true, "", now)
+func (s *Store) Delivered(ctx context.Context, id string, event store.Event, token string, done store.Notice) (held, completed bool, err error) {
+	_, err = s.change(ctx, "delivered", id, terms{complete: done, completed: &completed}, func(r *store.Refund, now time.Time) bool {
+		held = r.EndDelivery(event, token, true, "", now)
+		return held
 	})
+	return held && err == nil, completed && held && err == nil, err
 }
 
 // Undelivered implements [store.Ledger].
@@ -177,9 +172,9 @@ func (s *Store) step(ctx context.Context, what, id string, take func(was row) (w
 	})
 }
 
-// change is a step that changes the refund alone: decide does so, and tells
+// change is a step that changes the refund, by terms: decide does so, and tells
 // whether to store it.
-func (s *Store) change(ctx context.Context, what, id string, decide func(r *store.Refund, now time.Time) bool) (r store.Refund, err error) {
+func (s *Store) change(ctx context.Context, what, id string, by terms, decide func(r *store.Refund, now time.Time) bool) (r store.Refund, err error) {
 	err = s.step(ctx, what, id, func(was row) (wrote bool, err error) {
 		now, err := s.clock.now(ctx)
 		if err != nil {
@@ -190,7 +185,7 @@ func (s *Store) change(ctx context.Context, what, id string, decide func(r *stor
 		if !decide(&r, now) {
 			return false, nil
 		}
-		err = s.write(ctx, was, r, store.Limit{})
+		err = s.write(ctx, was, r, by)
 		return err == nil, err
 	})
 	if err != nil {
@@ -201,7 +196,7 @@ func (s *Store) change(ctx context.Context, what, id string, decide func(r *stor
 
 // decide is change for a step that is stored only if do says that it did something.
 func (s *Store) decide(ctx context.Context, what, id string, do func(r *store.Refund, now time.Time) bool) (did bool, err error) {
-	_, err = s.change(ctx, what, id, func(r *store.Refund, now time.Time) bool {
+	_, err = s.change(ctx, what, id, terms{}, func(r *store.Refund, now time.Time) bool {
 		did = do(r, now)
 		return did
 	})
@@ -223,24 +218,25 @@ func notFound(err error) error {
 	return err
 }
 
+// terms are what a write depends on, and does, beside the refund.
+type terms struct {
+	limit          store.Limit
+	send           *store.Permission // the write records a send, by its spacing
+	take, complete store.Notice
+	completed      *bool // whether complete was
+}
+
 // write stores r in the place of what was there, if that still is; was is zero
 // for nothing. What r takes of its order's total changes with it, in one
-// transaction. Everybody locks the order first, and then the refund.
-func (s *Store) write(ctx context.Context, was row, r store.Refund, limit store.Limit) (err error) {
+// transaction, and so does what else the terms say. Everybody locks the notification
+// first, then the order, and then the refund.
+func (s *Store) write(ctx context.Context, was row, r store.Refund, by terms) (err error) {
 	is := row{Refund: r.Clone()} // r is the caller's
-	take := counted(r) - counted(was.Refund)
-	if was.version > 0 && take == 0 {
+	if was.version > 0 && counted(r) == counted(was.Refund) && by.send == nil && by.take.Key == "" && by.complete.Key == "" {
 		is.version, err = s.update(ctx, s.db, was, r)
 	} else {
 		err = s.inTx(ctx, func(tx *sql.Tx) error {
-			if err := s.reserve(ctx, tx, was, r, take, limit); err != nil {
-				return err
-			}
-			if was.version == 0 {
-				is.version, err = s.insert(ctx, tx, r)
-			} else {
-				is.version, err = s.update(ctx, tx, was, r)
-			}
+			is.version, err = s.put(ctx, tx, was, r, by)
 			return err
 		})
 	}
@@ -250,33 +246,83 @@ func (s *Store) write(ctx context.Context, was row, r store.Refund, limit store.
 	return err
 }
 
+// put is write within a transaction.
+func (s *Store) put(ctx context.Context, tx *sql.Tx, was row, r store.Refund, by terms) (version int64, err error) {
+	if by.take.Key != "" {
+		if err := s.takeNotice(ctx, tx, by.take, r); err != nil {
+			return 0, err
+		}
+	}
+	if n := by.complete; n.Key != "" {
+		done, err := s.exec(ctx, tx, completeClaim, after(r.AsOf, n.Keep), claimID(n.Key), n.Token)
+		if err != nil {
+			return 0, err
+		}
+		*by.completed = done == 1
+	}
+	take := counted(r) - counted(was.Refund)
+	if was.version == 0 {
+		if _, err := s.exec(ctx, tx, "INSERT INTO {orders} (id, reserved, sent_at) VALUES (?, 0, 0) {ensure}", r.OrderID); err != nil {
+			return 0, err
+		}
+	}
+	if take != 0 || by.send != nil {
+		if err := s.reserve(ctx, tx, was, r, take, by); err != nil {
+			return 0, err
+		}
+	}
+	if was.version == 0 {
+		return s.insert(ctx, tx, r)
+	}
+	return s.update(ctx, tx, was, r)
+}
+
 // overLimitError: the order has only that much left.
 type overLimitError struct{ left money.Amount }
 
 func (e *overLimitError) Error() string { return "the order has only " + e.left.String() + " left" }
 
+// tooSoonError: a refund of the order was sent just now.
+type tooSoonError struct{ wait time.Duration }
+
+func (e *tooSoonError) Error() string { return "the order's next send is to wait " + e.wait.String() }
+
 // reserve takes an amount of the order's total, or gives it back if it is
-// negative. One conditional update decides, whoever else does the same.
-func (s *Store) reserve(ctx context.Context, tx *sql.Tx, was row, r store.Refund, take money.Amount, limit store.Limit) error {
-	if _, err := s.exec(ctx, tx, "INSERT INTO {orders} (id, reserved, sent_at) VALUES (?, 0, 0) {ensure}", r.OrderID); err != nil || take == 0 {
-		return err
-	}
+// negative, and notes when the order is sent for. One conditional update decides,
+// whoever else does the same.
+func (s *Store) reserve(ctx context.Context, tx *sql.Tx, was row, r store.Refund, take money.Amount, by terms) error {
 	total := int64(math.MaxInt64)
-	if limit.Known {
-		total = int64(limit.Total)
+	if by.limit.Known {
+		total = int64(by.limit.Total)
 	}
-	err := s.one(ctx, tx, "UPDATE {orders} SET reserved = reserved + ? WHERE id = ? AND reserved + ? <= ?", int64(take), r.OrderID, int64(take), total)
+	query, args := "UPDATE {orders} SET reserved = reserved + ?", []any{int64(take)}
+	if by.send != nil {
+		query, args = query+", sent_at = ?", append(args, r.SentAt.UnixMicro())
+	}
+	query, args = query+" WHERE id = ? AND reserved + ? <= ?", append(args, r.OrderID, int64(take), total)
+	if by.send != nil {
+		query, args = query+" AND sent_at <= ?", append(args, r.SentAt.Add(-by.send.Spacing).UnixMicro())
+	}
+	err := s.one(ctx, tx, query, args...)
 	if !errors.Is(err, errConflict) {
 		return err
 	}
-	var reserved, version int64
-	err = tx.QueryRowContext(ctx, s.sql("SELECT o.reserved, COALESCE(r.version, 0) FROM {orders} o LEFT JOIN {refunds} r ON r.id = ? WHERE o.id = ?"), r.ID, r.OrderID).Scan(&reserved, &version)
+	var reserved, sent, version int64
+	err = tx.QueryRowContext(ctx, s.sql("SELECT o.reserved, o.sent_at, COALESCE(r.version, 0) FROM {orders} o LEFT JOIN {refunds} r ON r.id = ? WHERE o.id = ?"), r.ID, r.OrderID).Scan(&reserved, &sent, &version)
 	if err != nil {
 		return err
 	}
 	left := money.Amount(total - reserved)
-	if left >= take || version != was.version { // given back meanwhile, or taken by this very refund
+	switch {
+	case version != was.version: // taken by this very refund
 		return errConflict
+	case left < take:
+		return &overLimitError{max(left, 0)}
+	case by.send == nil:
+		return errConflict // given back meanwhile
 	}
-	return &overLimitError{max(left, 0)}
+	if wait := by.send.Spacing - r.SentAt.Sub(time.UnixMicro(sent)); wait > 0 {
+		return &tooSoonError{wait}
+	}
+	return errConflict
 }

@@ -37,14 +37,16 @@ func (s *Store) one(ctx context.Context, on querier, query string, args ...any) 
 	return err
 }
 
+// inTx does it in a transaction. Only after the commit it is uncertain what an error
+// means.
 func (s *Store) inTx(ctx context.Context, do func(tx *sql.Tx) error) error {
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
-		return err
+		return notWritten(err)
 	}
 	defer tx.Rollback() //nolint:errcheck // after a commit there is nothing left to roll back
 	if err := do(tx); err != nil {
-		return err
+		return notWritten(err)
 	}
 	return tx.Commit()
 }

@@ -115,6 +115,14 @@ type querier interface {
 // errConflict: what was decided on has changed since it was read.
 var errConflict = errors.New("somebody else keeps changing it")
 
+// notWritten marks an error before which nothing was written.
+func notWritten(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", store.ErrNotWritten, err)
+}
+
 // retry calls try until it fails with nothing that a repetition may heal, or ctx
 // ends. What fails with such an error has changed nothing.
 func (t *tables) retry(ctx context.Context, what string, try func() error) error {
@@ -123,6 +131,8 @@ func (t *tables) retry(ctx context.Context, what string, try func() error) error
 		switch {
 		case err == nil || errors.Is(err, store.ErrNotFound):
 			return err
+		case errors.Is(err, store.ErrTaken):
+			return store.ErrTaken
 		case !errors.Is(err, errConflict) && !t.transient(err):
 			return fmt.Errorf("sqlstore: %s: %w", what, err)
 		}

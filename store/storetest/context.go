@@ -47,7 +47,7 @@ var contextTests = []test{
 		complete(t, s, "key", token, long, !held)
 	}},
 	{"a refund is recorded and reserved, or neither", func(t *testing.T, s store.Store) {
-		_, _, err := s.Open(cancelled(t), sized("order", 60), total(100))
+		_, _, err := s.Open(cancelled(t), sized("order", 60), total(100), nil)
 		if ended(t, "Open", err) {
 			mustOpen(t, s, sized("order", 60), total(100), store.Exists)
 			over(t, s, sized("order", 50), total(100), 40)
@@ -84,7 +84,7 @@ var contextTests = []test{
 		if token == "" {
 			token = deliver(t, s, id, success, long, owned)
 		}
-		held, err := s.Delivered(cancelled(t), id, success, token)
+		held, _, err := s.Delivered(cancelled(t), id, success, token, store.Notice{})
 		if made := ended(t, "Delivered", err); made != held {
 			t.Errorf("held %v, %v", held, err)
 		}

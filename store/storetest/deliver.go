@@ -30,7 +30,7 @@ func deliver(t *testing.T, s store.Store, id string, event store.Event, lease ti
 
 func delivered(t *testing.T, s store.Store, id string, event store.Event, token string, want bool) {
 	t.Helper()
-	if held, err := s.Delivered(t.Context(), id, event, token); err != nil || held != want {
+	if held, _, err := s.Delivered(t.Context(), id, event, token, store.Notice{}); err != nil || held != want {
 		t.Fatalf("Delivered(%s) = %v, %v; want %v", event, held, err, want)
 	}
 }

@@ -19,7 +19,7 @@ var openTests = []test{
 		wantNotFound(t, "Settle", err)
 		_, _, err = s.Deliver(t.Context(), "rf_unknown", store.RefundSucceeded, long)
 		wantNotFound(t, "Deliver", err)
-		_, err = s.Delivered(t.Context(), "rf_unknown", store.RefundSucceeded, "token")
+		_, _, err = s.Delivered(t.Context(), "rf_unknown", store.RefundSucceeded, "token", store.Notice{})
 		wantNotFound(t, "Delivered", err)
 		_, err = s.Redeliver(t.Context(), "rf_unknown", store.RefundSucceeded, "")
 		wantNotFound(t, "Redeliver", err)

@@ -70,7 +70,7 @@ var raceTests = []test{
 	{"one opens", func(t *testing.T, s store.Store) {
 		var got tally
 		race(func(int) {
-			_, opened, err := s.Open(t.Context(), trade("order", "number"), total(100))
+			_, opened, err := s.Open(t.Context(), trade("order", "number"), total(100), nil)
 			got.add(opened.How, err)
 		})
 		got.want(t, map[string]int{fmt.Sprint(store.Created): 1, fmt.Sprint(store.Exists): racers - 1})
@@ -80,7 +80,7 @@ var raceTests = []test{
 		fail(t, s, r.ID, true)
 		var got tally
 		race(func(int) {
-			_, opened, err := s.Open(t.Context(), r, total(100))
+			_, opened, err := s.Open(t.Context(), r, total(100), nil)
 			got.add(opened.How, err)
 		})
 		got.want(t, map[string]int{fmt.Sprint(store.Reopened): 1, fmt.Sprint(store.Exists): racers - 1})
@@ -90,7 +90,7 @@ var raceTests = []test{
 		race(func(n int) {
 			r := trade("order", fmt.Sprint(n))
 			r.Amount = 30
-			_, opened, err := s.Open(t.Context(), r, total(1000))
+			_, opened, err := s.Open(t.Context(), r, total(1000), nil)
 			got.add(opened, err)
 		})
 		got.want(t, map[string]int{
@@ -101,7 +101,7 @@ var raceTests = []test{
 	{"many orders at once, each within its total", func(t *testing.T, s store.Store) {
 		var got tally
 		race(func(n int) {
-			_, opened, err := s.Open(t.Context(), trade(fmt.Sprint("order", n%8), fmt.Sprint(n)), total(250))
+			_, opened, err := s.Open(t.Context(), trade(fmt.Sprint("order", n%8), fmt.Sprint(n)), total(250), nil)
 			got.add(opened.How, err)
 		})
 		got.want(t, map[string]int{fmt.Sprint(store.Created): 16, fmt.Sprint(store.OverLimit): racers - 16})
@@ -158,7 +158,7 @@ var raceTests = []test{
 			var held bool
 			var err error
 			if n%2 == 0 {
-				held, err = s.Delivered(t.Context(), id, success, token)
+				held, _, err = s.Delivered(t.Context(), id, success, token, store.Notice{})
 			} else {
 				held, err = s.Undelivered(t.Context(), id, success, token, "reason")
 			}

@@ -18,7 +18,7 @@ func sized(order string, fen money.Amount) store.Refund {
 // over opens r and expects that the order has only left for it.
 func over(t *testing.T, s store.Store, r store.Refund, limit store.Limit, left money.Amount) {
 	t.Helper()
-	_, opened, err := s.Open(t.Context(), r, limit)
+	_, opened, err := s.Open(t.Context(), r, limit, nil)
 	if want := (store.Opened{How: store.OverLimit, Left: left}); err != nil || opened != want {
 		t.Fatalf("Open = %+v, %v; want %+v", opened, err, want)
 	}

@@ -44,11 +44,14 @@ func run(t *testing.T, open func(*testing.T) store.Store, in func(*testing.T, fu
 		{"Open", openTests},
 		{"Reservation", reservationTests},
 		{"Send", sendTests},
+		{"First", firstTests},
 		{"Deliver", deliverTests},
+		{"Notice", noticeTests},
 		{"List", listTests},
 		{"Due", dueTests},
 		{"Redeliver", redeliverTests},
 		{"Transactor", transactorTests},
+		{"Learnt", learntTests},
 		{"Pruner", prunerTests},
 		{"Race", raceTests},
 		{"Context", contextTests},
@@ -101,7 +104,7 @@ func coupon(auth, number string) store.Refund {
 // mustOpen opens r and expects how.
 func mustOpen(t *testing.T, s store.Store, r store.Refund, limit store.Limit, how store.How) store.Refund {
 	t.Helper()
-	got, opened, err := s.Open(t.Context(), r, limit)
+	got, opened, err := s.Open(t.Context(), r, limit, nil)
 	if err != nil || opened.How != how {
 		t.Fatalf("Open = %+v, %v; want How %d", opened, err, how)
 	}

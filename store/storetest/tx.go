@@ -31,7 +31,7 @@ func never(t *testing.T) hook {
 
 func deliverTx(t *testing.T, tx store.Transactor, id string, event store.Event, h hook, want bool) {
 	t.Helper()
-	if done, err := tx.DeliverTx(t.Context(), id, event, h); err != nil || done != want {
+	if _, done, err := tx.DeliverTx(t.Context(), id, event, nil, h); err != nil || done != want {
 		t.Fatalf("DeliverTx(%s) = %v, %v; want %v", event, done, err, want)
 	}
 }
@@ -58,14 +58,14 @@ var transactorTests = []test{
 	})},
 	{"what is not true is not to be told", transactor(func(t *testing.T, s store.Store, tx store.Transactor) {
 		deliverTx(t, tx, succeeded(t, s), store.RefundFailed, never(t), true)
-		_, err := tx.DeliverTx(t.Context(), "rf_unknown", success, never(t))
+		_, _, err := tx.DeliverTx(t.Context(), "rf_unknown", success, nil, never(t))
 		wantNotFound(t, "DeliverTx", err)
 	})},
 	{"a failure is the hook's, and recorded", transactor(func(t *testing.T, s store.Store, tx store.Transactor) {
 		id := succeeded(t, s)
 		failure := errors.New("the host was down " + strings.Repeat("é", 500))
 		for n := range 2 {
-			done, err := tx.DeliverTx(t.Context(), id, success, func(context.Context, *sql.Tx, store.Refund) error { return failure })
+			_, done, err := tx.DeliverTx(t.Context(), id, success, nil, func(context.Context, *sql.Tx, store.Refund) error { return failure })
 			if done || err != failure {
 				t.Errorf("DeliverTx = %v, %v", done, err)
 			}
@@ -88,13 +88,13 @@ var transactorTests = []test{
 					t.Error("the panic was lost")
 				}
 			}()
-			_, _ = tx.DeliverTx(t.Context(), id, success, func(context.Context, *sql.Tx, store.Refund) error { panic("the host") })
+			_, _, _ = tx.DeliverTx(t.Context(), id, success, nil, func(context.Context, *sql.Tx, store.Refund) error { panic("the host") })
 		}()
 		deliverTx(t, tx, id, success, func(context.Context, *sql.Tx, store.Refund) error { return nil }, true)
 	})},
 	{"a hook that ends the transaction has not delivered", transactor(func(t *testing.T, s store.Store, tx store.Transactor) {
 		id := succeeded(t, s)
-		done, err := tx.DeliverTx(t.Context(), id, success, func(_ context.Context, tx *sql.Tx, _ store.Refund) error { return tx.Rollback() })
+		_, done, err := tx.DeliverTx(t.Context(), id, success, nil, func(_ context.Context, tx *sql.Tx, _ store.Refund) error { return tx.Rollback() })
 		if done || !errors.Is(err, sql.ErrTxDone) {
 			t.Errorf("DeliverTx = %v, %v", done, err)
 		}
@@ -112,7 +112,7 @@ var transactorTests = []test{
 		id := succeeded(t, s)
 		var got tally
 		race(func(int) {
-			done, err := tx.DeliverTx(t.Context(), id, success, func(context.Context, *sql.Tx, store.Refund) error { return nil })
+			_, done, err := tx.DeliverTx(t.Context(), id, success, nil, func(context.Context, *sql.Tx, store.Refund) error { return nil })
 			got.add(done, err)
 		})
 		got.want(t, map[string]int{"true": racers})

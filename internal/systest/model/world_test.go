@@ -643,6 +643,8 @@ func (l *lab) notice(number int) *httptest.ResponseRecorder {
 // remember nothing: a notification may always come again.
 type modelStore struct{ *lab }
 
+func (modelStore) Local() {} // the module is one for all worlds
+
 func (modelStore) Claim(context.Context, string, time.Duration) (string, bool, error) {
 	return "token", false, nil
 }
@@ -682,22 +684,28 @@ func (l modelStore) change(ctx context.Context, name, id string, decide func(r *
 	return r, nil
 }
 
-func (l modelStore) Open(_ context.Context, asked store.Refund, limit store.Limit) (store.Refund, store.Opened, error) {
+func (l modelStore) Open(ctx context.Context, asked store.Refund, limit store.Limit, first *store.Permission) (store.Refund, store.Opened, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.step("Open"); err != nil {
 		return store.Refund{}, store.Opened{}, err
 	}
+	if err := ctx.Err(); err != nil { // it may have been held up
+		return store.Refund{}, store.Opened{}, errors.Join(store.ErrNotWritten, err)
+	}
 	var found *store.Refund
-	var reserved money.Amount
+	var order store.OrderState
 	for id, r := range l.w.refunds {
 		if id == asked.ID {
 			found = &r
 		} else if r.Counts() {
-			reserved += r.Amount
+			order.Reserved += r.Amount
+		}
+		if r.SentAt.After(order.SentAt) {
+			order.SentAt = r.SentAt
 		}
 	}
-	r, opened, changed := store.Admit(found, asked, reserved, limit, ledgerTime())
+	r, opened, changed := store.Admit(found, asked, order, limit, first, ledgerTime())
 	if changed {
 		l.w.refunds[r.ID] = r.Clone()
 	}
@@ -731,9 +739,9 @@ func (l modelStore) Deliver(ctx context.Context, id string, e store.Event, lease
 	return token, done, err
 }
 
-func (l modelStore) Delivered(ctx context.Context, id string, e store.Event, token string) (held bool, err error) {
+func (l modelStore) Delivered(ctx context.Context, id string, e store.Event, token string, _ store.Notice) (held, completed bool, err error) {
 	_, err = l.change(ctx, "Delivered", id, func(r *store.Refund, now time.Time) { held = r.EndDelivery(e, token, true, "", now) })
-	return held, err
+	return held, false, err
 }
 
 func (l modelStore) Undelivered(ctx context.Context, id string, e store.Event, token, why string) (held bool, err error) {
