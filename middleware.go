@@ -113,11 +113,8 @@ func (m *Module) open(c *gin.Context) (*notify.Notification, error) {
 	if c.Request.Body == nil {
 		c.Request.Body = http.NoBody
 	}
-	var body bytes.Buffer
-	c.Request.Body = struct {
-		io.Reader
-		io.Closer
-	}{io.TeeReader(c.Request.Body, &body), c.Request.Body}
+	body := &keptBody{ReadCloser: c.Request.Body}
+	c.Request.Body = body
 	r := c.Request
 	slow := http.NewResponseController(c.Writer)
 	_ = slow.SetReadDeadline(time.Now().Add(bodyTime)) // a server without deadlines has its own ways
@@ -127,19 +124,41 @@ func (m *Module) open(c *gin.Context) (*notify.Notification, error) {
 		// for net/http reads what is left of a body.
 		_ = slow.SetReadDeadline(time.Time{})
 	} else {
-		received := body.Bytes()
+		received := body.kept
 		if len(received) == 0 { // an earlier handler parsed the form
 			received = []byte(r.PostForm.Encode())
 		}
 		m.Diagnose(r.Context(), received, err)
 	}
-	c.Request.Body = io.NopCloser(&body)
+	body.again = true
 	return n, err
+}
+
+// keptBody keeps what is read of a body, to be read once again.
+type keptBody struct {
+	io.ReadCloser
+	kept  []byte
+	again bool // what is read now is what was kept
+}
+
+// Read implements io.Reader.
+func (b *keptBody) Read(p []byte) (n int, err error) {
+	if !b.again {
+		n, err = b.ReadCloser.Read(p)
+		b.kept = append(b.kept, p[:n]...)
+		return n, err
+	}
+	if len(b.kept) == 0 {
+		return 0, io.EOF
+	}
+	n = copy(p, b.kept)
+	b.kept = b.kept[n:]
+	return n, nil
 }
 
 func acknowledge(c *gin.Context) {
 	c.Abort()
-	c.Data(http.StatusOK, "text/plain; charset=utf-8", []byte(success))
+	c.String(http.StatusOK, success)
 }
 
 // refuse answers a genuine notification with anything but success, and says why in

@@ -32,9 +32,9 @@ func (e *Engine) deliverBeside(ctx context.Context, r store.Refund, event store.
 	end := e.hooks.beginIn(ctx)
 	go func() {
 		defer end()
-		done := e.deliverOne(ctx, r, event, c)
-		leave()
-		told <- done
+		done := false
+		defer func() { leave(); told <- done }() // the hook may leave this goroutine
+		done = e.deliverOne(ctx, r, event, c)
 	}()
 	select {
 	case done := <-told:
@@ -45,7 +45,7 @@ func (e *Engine) deliverBeside(ctx context.Context, r store.Refund, event store.
 }
 
 // deliverOne delivers one event and tells whether the host has taken it.
-func (e *Engine) deliverOne(ctx context.Context, r store.Refund, event store.Event, c *claim) bool {
+func (e *Engine) deliverOne(ctx context.Context, r store.Refund, event store.Event, c *claim) (delivered bool) {
 	if event == store.RefundSucceeded && e.tx != nil {
 		return !c.wasTried() && e.deliverTx(ctx, r)
 	}
@@ -68,11 +68,19 @@ func (e *Engine) deliverOne(ctx context.Context, r store.Refund, event store.Eve
 	if done || token == "" || left < e.config.Times.HookTimeout {
 		return done // or somebody else is at it, or may be before the hook returns
 	}
-	hookErr := e.guarded(ctx, func(ctx context.Context) error { return e.call(ctx, event, r) })
+	hookErr := errLeft // unless it returns
+	defer func() { delivered = e.mark(ctx, r, event, token, hookErr, c) }()
+	hookErr = e.guarded(ctx, func(ctx context.Context) error { return e.call(ctx, event, r) })
+	return false // mark says
+}
+
+// mark records that an event's hook returned, and how, and tells whether the host has
+// taken the event.
+func (e *Engine) mark(ctx context.Context, r store.Refund, event store.Event, token string, hookErr error, c *claim) bool {
 	if hookErr != nil {
 		e.log.ErrorContext(ctx, "a hook failed; its event will be delivered again", "refund", r.ID, "event", event, "error", hookErr)
 	}
-	err = persist(ctx, func(ctx context.Context) (err error) {
+	err := persist(ctx, func(ctx context.Context) (err error) {
 		if hookErr != nil {
 			_, err = e.ledger.Undelivered(ctx, r.ID, event, token, shorten(hookErr.Error()))
 			return err

@@ -13,7 +13,9 @@ import (
 // rows and the mark commit together, or neither does.
 func (e *Engine) deliverTx(ctx context.Context, r store.Refund) bool {
 	_, done, err := e.tx.DeliverTx(ctx, r.ID, store.RefundSucceeded, nil, func(ctx context.Context, tx *sql.Tx, r store.Refund) error {
-		return e.guarded(ctx, func(ctx context.Context) error { return e.callTx(ctx, tx, r) })
+		ctx, cancel := context.WithTimeout(ctx, e.config.Times.HookTimeout)
+		defer cancel()
+		return <-e.begin(ctx, func(ctx context.Context) error { return e.callTx(ctx, tx, r) })
 	})
 	e.sayDelivered(ctx, r, done, err)
 	return done

@@ -13,32 +13,42 @@ type brokenError struct{ what string }
 
 func (b *brokenError) Error() string { return "alirefund: the hook " + b.what }
 
-// begin calls the host's code on a goroutine of its own. Neither a panic there nor
-// runtime.Goexit takes anything of ours along: both are a brokenError.
+// errLeft is what becomes of a hook that does not come back.
+var errLeft error = &brokenError{"left its goroutine (runtime.Goexit)"}
+
+// guarded calls a hook, whose context has a time limit, and waits until it returns,
+// however late: only then is it known whether its event was taken. A panic is a
+// brokenError. It runs on the caller's goroutine, so that a hook that leaves that (by
+// runtime.Goexit, as testing's FailNow does) takes the caller along: what is to be done
+// all the same, the caller defers.
+func (e *Engine) guarded(ctx context.Context, f func(context.Context) error) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, e.config.Times.HookTimeout)
+	defer cancel()
+	defer e.hooks.beginIn(ctx)()
+	defer e.recovered(ctx, &err)
+	return f(ctx)
+}
+
+// recovered is deferred: it makes an error of a panic.
+func (e *Engine) recovered(ctx context.Context, err *error) {
+	if p := recover(); p != nil {
+		e.log.ErrorContext(ctx, "a hook panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		*err = &brokenError{fmt.Sprintf("panicked: %v", p)}
+	}
+}
+
+// begin calls the host's code on a goroutine of its own, which it may leave.
 func (e *Engine) begin(ctx context.Context, f func(context.Context) error) <-chan error {
 	ended := make(chan error, 1)
 	end := e.hooks.beginIn(ctx)
 	go func() {
 		defer end()
-		var err error = &brokenError{"left its goroutine (runtime.Goexit)"} // unless f returns
-		defer func() {
-			if p := recover(); p != nil {
-				e.log.ErrorContext(ctx, "a hook panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-				err = &brokenError{fmt.Sprintf("panicked: %v", p)}
-			}
-			ended <- err
-		}()
+		err := errLeft // unless f returns
+		defer func() { ended <- err }()
+		defer e.recovered(ctx, &err)
 		err = f(ctx)
 	}()
 	return ended
-}
-
-// guarded calls a hook, whose context has a time limit, and waits until it returns,
-// however late: only then is it known whether its event was taken.
-func (e *Engine) guarded(ctx context.Context, f func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, e.config.Times.HookTimeout)
-	defer cancel()
-	return <-e.begin(ctx, f)
 }
 
 // answered asks the host's code for something that a refund waits for, and waits no

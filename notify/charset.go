@@ -35,6 +35,9 @@ func (n *Notification) transcode() error {
 		if decides[p.Key] && strings.ContainsRune(value, utf8.RuneError) {
 			return fmt.Errorf("%w: %s has bytes that are no characters", ErrCharset, p.Key)
 		}
+		if value == p.Value {
+			continue
+		}
 		if n.raw == nil {
 			n.raw = map[string]string{}
 		}

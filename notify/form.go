@@ -66,8 +66,9 @@ func tooLarge() error { return fmt.Errorf("%w: more than %d bytes", ErrTooLarge,
 // semicolon is refused because it once separated fields, for some readers.
 func unescape(text *strings.Builder, raw []byte) (string, bool) {
 	start := text.Len()
+	plain := 0 // what follows is as it is, until i
 	for i := 0; i < len(raw); i++ {
-		switch c := raw[i]; c {
+		switch raw[i] {
 		case '%':
 			if i+2 >= len(raw) {
 				return "", false
@@ -76,16 +77,19 @@ func unescape(text *strings.Builder, raw []byte) (string, bool) {
 			if high|low == notHex {
 				return "", false
 			}
+			text.Write(raw[plain:i])
 			text.WriteByte(high<<4 | low)
 			i += 2
+			plain = i + 1
 		case '+':
+			text.Write(raw[plain:i])
 			text.WriteByte(' ')
+			plain = i + 1
 		case ';':
 			return "", false
-		default:
-			text.WriteByte(c)
 		}
 	}
+	text.Write(raw[plain:])
 	return text.String()[start:], true
 }
 

@@ -69,9 +69,9 @@ func read(r *http.Request) ([]byte, error) {
 		buf := bytes.NewBuffer(make([]byte, 0, min(max(r.ContentLength, 0), usual)+bytes.MinRead))
 		_, err := buf.ReadFrom(io.LimitReader(r.Body, MaxBody+1))
 		body = buf.Bytes()
-		var limit *http.MaxBytesError
+		_, over := errors.AsType[*http.MaxBytesError](err)
 		switch {
-		case errors.As(err, &limit):
+		case over:
 			return nil, fmt.Errorf("%w: %w", ErrTooLarge, err)
 		case err != nil && !errors.Is(err, http.ErrBodyReadAfterClose):
 			return nil, fmt.Errorf("%w: %w", ErrUnread, err)

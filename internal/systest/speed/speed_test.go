@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -90,13 +91,18 @@ func benchNotices(b *testing.B, bodies []string, handler func() http.Handler) {
 		}
 		request, _ := http.NewRequestWithContext(b.Context(), http.MethodPost, "/notify", strings.NewReader(bodies[i%noticePool]))
 		request.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
-		w := httptest.NewRecorder()
+		w := withDeadline{httptest.NewRecorder()}
 		h.ServeHTTP(w, request)
 		if w.Body.String() != "success" {
 			b.Fatal(w.Code, w.Body)
 		}
 	}
 }
+
+// withDeadline is a recorder that takes a read deadline, as a server's writer does.
+type withDeadline struct{ *httptest.ResponseRecorder }
+
+func (withDeadline) SetReadDeadline(time.Time) error { return nil }
 
 func benchConfig(b *testing.B, alipay *alipaytest.Alipay) alirefund.Config {
 	b.Helper()
