@@ -3,6 +3,7 @@
 //	alirefund doctor       checks keys, certificates, the clock, the notify_url and one query
 //	alirefund explain      says whether captured bytes verify, and if not, why
 //	alirefund send-notice  posts a signed test notice to a URL
+//	alirefund ddl          prints the SQL that makes sqlstore's tables
 //
 // Each subcommand tells its flags and exit codes by -h.
 package main
@@ -30,6 +31,7 @@ var commands = []command{
 	{"doctor", "check keys, certificates, the clock, the notify_url and one query", outside{net.DefaultResolver.LookupNetIP, http.DefaultTransport}.doctor},
 	{"explain", "say whether captured bytes verify, and if not, why", explainCommand},
 	{"send-notice", "post a signed test notice to a URL", sendNotice},
+	{"ddl", "print the SQL that makes sqlstore's tables", ddl},
 }
 
 // streams are the standard ones.

@@ -1,7 +1,5 @@
 package sqlstore
 
-import "database/sql"
-
 // Is tells what the dialect takes an error for.
 func Is(d Dialect, err error) (transient, missing bool) {
 	t := tables{dialect: dialects[d]}
@@ -10,7 +8,7 @@ func Is(d Dialect, err error) (transient, missing bool) {
 
 // Text is a query as the dialect takes it.
 func Text(d Dialect, query string, options ...Option) (string, error) {
-	t, err := newTables(new(sql.DB), d, options)
+	t, err := newTables(d, options)
 	if err != nil {
 		return "", err
 	}

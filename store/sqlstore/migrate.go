@@ -4,6 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -21,13 +24,14 @@ var (
 
 // Migrate makes the tables, or brings those of an older version of this package
 // up to date. Any number of processes may do so at once, and again at every
-// start: it changes nothing that is up to date. It fails with [ErrNewer], or
-// with the database's error; what it began it then ends at the next call.
+// start: it changes nothing that is up to date, and then wants no right but to read.
+// It fails with [ErrNewer], or with the database's error; what it began it then ends
+// at the next call.
 //
-// The user of db needs the right to create tables and indexes, for Migrate
-// alone.
+// Only to make or change tables does the user of db need the right to do so. Where no
+// application has it, somebody else runs what [DDL] says.
 func Migrate(ctx context.Context, db *sql.DB, dialect Dialect, options ...Option) error {
-	t, err := newTables(db, dialect, options)
+	t, err := openTables(db, dialect, options)
 	if err != nil {
 		return err
 	}
@@ -44,6 +48,24 @@ func Migrate(ctx context.Context, db *sql.DB, dialect Dialect, options ...Option
 	}
 	return err
 }
+
+// DDL returns what [Migrate] would run on a database without the tables: SQL statements,
+// each ended by a semicolon and a line break. After them Migrate finds nothing to do. It
+// fails if an option is not right for the dialect.
+func DDL(dialect Dialect, options ...Option) (string, error) {
+	t, err := newTables(dialect, options)
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	for _, query := range append([]string{versionTable}, statements(0)...) {
+		b.WriteString(t.ddl(query) + ";\n")
+	}
+	return b.String(), nil
+}
+
+// versionTable is made before anything else. It has one row.
+const versionTable = "CREATE TABLE IF NOT EXISTS {version} (version BIGINT NOT NULL)"
 
 // migrations are each version's statements. A version, once published, is never
 // changed; on MySQL it may be interrupted between any two statements and begun
@@ -96,22 +118,43 @@ var migrations = [][]string{{
 	`CREATE INDEX {claims index}_until ON {claims} (until_at)`,
 }}
 
-// version returns the version of the tables, 0 for none.
-func (t *tables) version(ctx context.Context, on querier) (int, error) {
-	var version int
-	err := on.QueryRowContext(ctx, t.text("SELECT version FROM {version}")).Scan(&version)
-	if errors.Is(err, sql.ErrNoRows) {
-		err = nil
+// statements bring tables of that version up to date.
+func statements(version int) []string {
+	return append(slices.Concat(migrations[version:]...),
+		"DELETE FROM {version}",
+		"INSERT INTO {version} (version) VALUES ("+strconv.Itoa(len(migrations))+")",
+	)
+}
+
+// ddl is one of statements as the database takes it.
+func (t *tables) ddl(query string) string {
+	if strings.HasPrefix(query, "CREATE INDEX") && !t.dialect.partial {
+		query, _, _ = strings.Cut(query, " WHERE ")
 	}
-	return version, err
+	return t.text(query)
+}
+
+// version returns the version of the tables, 0 for none. It fails with ErrNotMigrated
+// or ErrNewer if that is not this program's.
+func (t *tables) version(ctx context.Context, on querier) (version int, err error) {
+	err = on.QueryRowContext(ctx, t.text("SELECT version FROM {version}")).Scan(&version)
+	switch {
+	case err != nil && !errors.Is(err, sql.ErrNoRows) && !t.missing(err):
+		return 0, fmt.Errorf("the version of the tables: %w", err)
+	case version < len(migrations):
+		return version, ErrNotMigrated
+	case version > len(migrations):
+		return version, ErrNewer
+	}
+	return version, nil
 }
 
 func (t *tables) migrate(ctx context.Context, conn *sql.Conn) (err error) {
+	if _, err := t.version(ctx, conn); !errors.Is(err, ErrNotMigrated) {
+		return err
+	}
 	exec := func(query string) error {
-		if strings.HasPrefix(query, "CREATE INDEX") && !t.dialect.partial {
-			query, _, _ = strings.Cut(query, " WHERE ")
-		}
-		_, err := conn.ExecContext(ctx, t.text(query))
+		_, err := conn.ExecContext(ctx, t.ddl(query))
 		return err
 	}
 	if err := exec(t.dialect.begin); err != nil {
@@ -133,28 +176,17 @@ func (t *tables) migrate(ctx context.Context, conn *sql.Conn) (err error) {
 	if locked.Int64 != 1 {
 		return errConflict
 	}
-	if err := exec("CREATE TABLE IF NOT EXISTS {version} (version BIGINT NOT NULL)"); err != nil {
+	if err := exec(versionTable); err != nil {
 		return err
 	}
-	version, err := t.version(ctx, conn)
-	switch {
-	case err != nil:
+	version, err := t.version(ctx, conn) // somebody else may have been first
+	if !errors.Is(err, ErrNotMigrated) {
 		return err
-	case version > len(migrations):
-		return ErrNewer
-	case version == len(migrations):
-		return nil
 	}
-	for _, migration := range migrations[version:] {
-		for _, query := range migration {
-			if err := exec(query); err != nil && !is(err, t.dialect.done) {
-				return err
-			}
+	for _, query := range statements(version) {
+		if err := exec(query); err != nil && !is(err, t.dialect.done) {
+			return err
 		}
 	}
-	if err := exec("DELETE FROM {version}"); err != nil {
-		return err
-	}
-	_, err = conn.ExecContext(ctx, t.text("INSERT INTO {version} (version) VALUES (?)"), len(migrations))
-	return err
+	return nil
 }

@@ -31,6 +31,7 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -66,19 +67,17 @@ var _ interface {
 // [ErrNotMigrated], [ErrNewer], [ErrNoAutocommit] or the database's error. db stays the host's to
 // close.
 func New(db *sql.DB, dialect Dialect, options ...Option) (*Store, error) {
-	t, err := newTables(db, dialect, options)
+	t, err := openTables(db, dialect, options)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	switch version, err := t.version(ctx, db); {
-	case err != nil && !t.missing(err):
-		return nil, fmt.Errorf("sqlstore: the version of the tables: %w", err)
-	case err != nil || version < len(migrations):
-		return nil, ErrNotMigrated
-	case version > len(migrations):
-		return nil, ErrNewer
+	switch _, err := t.version(ctx, db); {
+	case errors.Is(err, ErrNotMigrated), errors.Is(err, ErrNewer):
+		return nil, err
+	case err != nil:
+		return nil, fmt.Errorf("sqlstore: %w", err)
 	}
 	if err := t.commits(ctx, db); err != nil {
 		return nil, err

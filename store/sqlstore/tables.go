@@ -41,7 +41,16 @@ type tables struct {
 	process        func() time.Time
 }
 
-func newTables(db *sql.DB, d Dialect, options []Option) (tables, error) {
+// openTables is newTables, and wants a database.
+func openTables(db *sql.DB, d Dialect, options []Option) (tables, error) {
+	t, err := newTables(d, options)
+	if err == nil && db == nil {
+		err = errors.New("sqlstore: no database")
+	}
+	return t, err
+}
+
+func newTables(d Dialect, options []Option) (tables, error) {
 	t := tables{prefix: DefaultPrefix, process: time.Now}
 	for _, option := range options {
 		option(&t)
@@ -52,8 +61,6 @@ func newTables(db *sql.DB, d Dialect, options []Option) (tables, error) {
 	}
 	quote := t.dialect.quote
 	switch {
-	case db == nil:
-		return t, errors.New("sqlstore: no database")
 	case !plainName.MatchString(t.prefix):
 		return t, fmt.Errorf("sqlstore: the prefix %q is not of lower-case letters, digits and _, at most 32", t.prefix)
 	case t.schema != "" && d == SQLite:
