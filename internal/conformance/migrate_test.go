@@ -2,16 +2,26 @@ package conformance
 
 import (
 	"context"
+	"database/sql"
 	"errors"
+	"fmt"
 	"hash/fnv"
+	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/go-sql-driver/mysql"
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"github.com/alirefund/alirefund/store"
 	"github.com/alirefund/alirefund/store/sqlstore"
+	"github.com/alirefund/alirefund/store/storetest"
 )
 
 func TestMigrateByManyAtOnce(t *testing.T) {
@@ -42,14 +52,19 @@ func TestMigrateByManyAtOnce(t *testing.T) {
 // One migrates at a time: who holds the lock makes the others wait.
 func TestMigrateWaits(t *testing.T) {
 	onEach(t, func(t *testing.T, d database) {
+		d.migrate(t)
+		d.exec(t, "UPDATE {t}version SET version = 0")
+		for _, table := range []string{"claims", "orders", "refunds"} {
+			d.exec(t, "DROP TABLE {t}"+table)
+		}
 		id := fnv.New64a()
 		_, _ = id.Write([]byte("alirefund " + d.prefix))
-		lock, unlock := "SELECT pg_advisory_lock({id})", "SELECT pg_advisory_unlock({id})"
+		lock := []string{"BEGIN", "SELECT pg_advisory_xact_lock({id})"}
 		switch d.dialect {
 		case sqlstore.MySQL:
-			lock, unlock = "SELECT GET_LOCK('alirefund {id}', 9)", "SELECT RELEASE_LOCK('alirefund {id}')"
+			lock[1] = "UPDATE {t}version SET version = version"
 		case sqlstore.SQLite:
-			lock, unlock = "BEGIN IMMEDIATE", "ROLLBACK"
+			lock = []string{"BEGIN IMMEDIATE"}
 		}
 		conn, err := d.Conn(t.Context())
 		if err != nil {
@@ -58,23 +73,112 @@ func TestMigrateWaits(t *testing.T) {
 		defer conn.Close()
 		run := func(query string) {
 			t.Helper()
-			query = strings.ReplaceAll(query, "{id}", strconv.FormatInt(int64(id.Sum64()), 10))
+			query = strings.ReplaceAll(d.text(query), "{id}", strconv.FormatInt(int64(id.Sum64()), 10))
 			if _, err := conn.ExecContext(t.Context(), query); err != nil {
 				t.Fatal(err)
 			}
 		}
-		run(lock)
+		for _, query := range lock {
+			run(query)
+		}
 		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 		defer cancel()
 		if err := sqlstore.Migrate(ctx, d.DB, d.dialect, sqlstore.Prefix(d.prefix)); err == nil || ctx.Err() == nil {
 			t.Errorf("Migrate: %v; want that it waits", err)
 		}
-		if _, err := d.ExecContext(t.Context(), d.text("INSERT INTO {t}version (version) VALUES (0)")); err == nil {
+		if _, err := d.ExecContext(t.Context(), d.text("SELECT 1 FROM {t}claims")); err == nil {
 			t.Error("it has begun")
 		}
-		run(unlock)
+		run("ROLLBACK")
 		d.migrate(t)
 	})
+}
+
+// Each wants two connections of a pool that has two.
+func TestMigrateByManyOfASmallPool(t *testing.T) {
+	onEach(t, func(t *testing.T, d database) {
+		d.SetMaxOpenConns(2)
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() { d.migrate(t) })
+		}
+		wg.Wait()
+		claim(t, d.store(t, d.DB))
+	})
+}
+
+// Whoever dies in the middle of it holds nobody up.
+func TestProcessDiesInTheMigration(t *testing.T) {
+	onEach(t, func(t *testing.T, d database) {
+		cmd, _, _ := d.process(t, "die in the migration")
+		var exit *exec.ExitError
+		if err := cmd.Wait(); !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+			t.Fatalf("the process ended with %v", err)
+		}
+		if _, err := sqlstore.New(d.DB, d.dialect, sqlstore.Prefix(d.prefix)); !errors.Is(err, sqlstore.ErrNotMigrated) {
+			t.Errorf("New in between: %v", err)
+		}
+		d.migrate(t)
+		claim(t, d.store(t, d.DB))
+	})
+}
+
+func dieInTheMigration(ctx context.Context, d database, _ *sqlstore.Store) error {
+	s := &spy{inner: d.Driver(), dsn: d.url, before: func(text string) (string, error) {
+		if strings.Contains(text, "CREATE INDEX") && strings.Contains(text, "_auth_no") {
+			return text, syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		}
+		return text, nil
+	}}
+	return fmt.Errorf("still alive: %w", sqlstore.Migrate(ctx, sql.OpenDB(s), d.dialect, sqlstore.Prefix(d.prefix)))
+}
+
+// Servers that are not here, as far as they refuse or ignore what the one that is here
+// knows: OceanBase's GET_LOCK, and SKIP LOCKED as different versions of TiDB have it.
+func TestContractWithoutLocksThatOthersLack(t *testing.T) {
+	const skip = " FOR UPDATE SKIP LOCKED"
+	syntax := &mysql.MySQLError{Number: 1064, SQLState: [5]byte([]byte("42000")), Message: `You have an error in your SQL syntax; line 1 near "SKIP LOCKED"`}
+	notYet := &mysql.MySQLError{Number: 1235, SQLState: [5]byte([]byte("42000")), Message: "This version doesn't yet support 'SKIP LOCKED'"}
+	for _, test := range []struct {
+		name   string
+		engine engine
+		err    error // nil: the lock is ignored without a word
+	}{
+		{"MySQL, a syntax error", engines[2], syntax},
+		{"MySQL, not yet supported", engines[2], notYet},
+		{"MySQL, ignored", engines[2], nil},
+		{"PostgreSQL, not supported", engines[1], &pgconn.PgError{Code: "0A000", Message: "SKIP LOCKED is not supported"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			storetest.Run(t, func(t *testing.T) store.Store {
+				d := test.engine.open(t)
+				db, s := d.spied(t)
+				db.SetMaxOpenConns(16)
+				var refusals atomic.Int32
+				s.before = func(text string) (string, error) {
+					switch plain, skips := strings.CutSuffix(text, skip); {
+					case strings.Contains(text, "GET_LOCK"):
+						return text, &mysql.MySQLError{Number: 1305, SQLState: [5]byte([]byte("42000")), Message: "FUNCTION GET_LOCK does not exist"}
+					case skips && test.err != nil:
+						refusals.Add(1)
+						return text, test.err
+					default:
+						return plain, nil
+					}
+				}
+				t.Cleanup(func() {
+					if refusals.Load() > 16 { // of those who asked before the first was refused
+						t.Errorf("SKIP LOCKED was refused %d times, and tried again", refusals.Load())
+					}
+				})
+				if err := sqlstore.Migrate(t.Context(), db, d.dialect, sqlstore.Prefix(d.prefix)); err != nil {
+					t.Fatal(err)
+				}
+				return d.store(t, db)
+			})
+		})
+	}
 }
 
 // Only as far as an interrupted one came: MySQL's tables are no transaction.

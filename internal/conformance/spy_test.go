@@ -15,6 +15,8 @@ import (
 type spy struct {
 	inner driver.Driver
 	dsn   string
+	// before sees each statement first, and may change or refuse it.
+	before func(text string) (string, error)
 
 	mu      sync.Mutex
 	writes  int // transactions that wrote
@@ -47,6 +49,13 @@ func (s *spy) take() (writes int, queries []query) {
 	return writes, queries
 }
 
+func (s *spy) see(text string) (string, error) {
+	if s.before == nil {
+		return text, nil
+	}
+	return s.before(text)
+}
+
 // Connect implements driver.Connector.
 func (s *spy) Connect(context.Context) (driver.Conn, error) {
 	conn, err := s.inner.Open(s.dsn)
@@ -69,6 +78,10 @@ func (c *spiedConn) BeginTx(ctx context.Context, options driver.TxOptions) (driv
 }
 
 func (c *spiedConn) ExecContext(ctx context.Context, text string, args []driver.NamedValue) (driver.Result, error) {
+	text, err := c.spy.see(text)
+	if err != nil {
+		return nil, err
+	}
 	result, err := c.Conn.(driver.ExecerContext).ExecContext(ctx, text, args)
 	c.wrote = true
 	if !c.inTx {
@@ -78,6 +91,10 @@ func (c *spiedConn) ExecContext(ctx context.Context, text string, args []driver.
 }
 
 func (c *spiedConn) QueryContext(ctx context.Context, text string, args []driver.NamedValue) (driver.Rows, error) {
+	text, err := c.spy.see(text)
+	if err != nil {
+		return nil, err
+	}
 	q := query{text: text}
 	for _, arg := range args {
 		q.args = append(q.args, arg.Value)

@@ -39,21 +39,26 @@ type dialect struct {
 	quote      string
 	autocommit string // asks whether it is on, where it may be off
 
-	begin, commit, rollback string // of a migration
-	lock                    string // follows begin; returns 1 once nobody else migrates
+	begin string   // of a migration
+	lock  []string // follows begin: makes the table of the version, and waits until nobody else migrates
+	ends  bool     // what makes a table ends the transaction that it is in
 
 	again   []string // a repetition may heal it
 	taken   []string // a row with that key exists: another process inserted it first
 	missing []string // there is no such table
 	done    []string // of a migration's statement: one that was interrupted has done it already
+	refused []string // it knows no SKIP LOCKED
 }
+
+// versionTable is made before anything else. It has one row, which is MySQL's lock.
+const versionTable = "CREATE TABLE IF NOT EXISTS {version} (id SMALLINT DEFAULT 1 NOT NULL PRIMARY KEY, version BIGINT NOT NULL)"
 
 var dialects = map[Dialect]dialect{
 	SQLite: {
 		text: "TEXT", doc: "TEXT", partial: true, quote: `"`, small: " WITHOUT ROWID",
 		ensure: "ON CONFLICT (id) DO NOTHING", insert: "INSERT", orNothing: "ON CONFLICT (id) DO NOTHING",
 		clock: "SELECT CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)", resolution: time.Millisecond,
-		begin: "BEGIN IMMEDIATE", lock: "SELECT 1", commit: "COMMIT", rollback: "ROLLBACK",
+		begin: "BEGIN IMMEDIATE", lock: []string{versionTable},
 		again:   []string{"database is locked", "database table is locked", "SQLITE_BUSY", "SQLITE_LOCKED"},
 		taken:   []string{"UNIQUE constraint failed"},
 		missing: []string{"no such table"},
@@ -62,26 +67,29 @@ var dialects = map[Dialect]dialect{
 		text: `TEXT COLLATE "C"`, doc: "TEXT", partial: true, quote: `"`, numbered: true,
 		ensure: "ON CONFLICT (id) DO NOTHING", insert: "INSERT", orNothing: "ON CONFLICT (id) DO NOTHING", skipLocked: " FOR UPDATE SKIP LOCKED",
 		clock: "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)",
-		begin: "BEGIN ISOLATION LEVEL READ COMMITTED", commit: "COMMIT", rollback: "ROLLBACK",
-		lock: "SELECT 1 WHERE pg_advisory_xact_lock({lock})::text = ''",
+		begin: "BEGIN ISOLATION LEVEL READ COMMITTED", lock: []string{"SELECT pg_advisory_xact_lock({lock})", versionTable},
 		// Serialization failure, deadlock, lock not available.
 		again:   []string{"40001", "40P01", "55P03"},
 		taken:   []string{"23505"},
 		missing: []string{"42P01", "3F000"},
+		refused: []string{"42601", "0A000"}, // syntax error, not supported
 	},
 	MySQL: {
 		text: "VARBINARY(256)", doc: "MEDIUMBLOB", quote: "`", autocommit: "SELECT @@autocommit",
 		ensure: "ON DUPLICATE KEY UPDATE reserved = reserved", insert: "INSERT IGNORE", skipLocked: " FOR UPDATE SKIP LOCKED",
 		// In UTC: a local time comes twice when clocks are set back.
 		clock: "SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIMESTAMP(6))",
-		// The creation of a table is no transaction here.
-		begin: "DO 0", commit: "DO RELEASE_LOCK('alirefund {lock}')", rollback: "DO RELEASE_LOCK('alirefund {lock}')",
-		lock: "SELECT GET_LOCK('alirefund {lock}', 1)",
+		// The lock is a row: OceanBase knows no GET_LOCK, and a cluster's nodes each have
+		// their own.
+		begin: "START TRANSACTION", ends: true,
+		lock: []string{versionTable, "INSERT INTO {version} (version) VALUES (0) ON DUPLICATE KEY UPDATE version = version"},
 		// Deadlock, lock wait timeout, changed since last read.
 		again:   []string{"Error 1213", "Error 1205", "Error 1020"},
 		taken:   []string{"Error 1062"},
 		missing: []string{"Error 1146", "Error 1049"},
 		done:    []string{"Error 1061"}, // the index is there
+		// Syntax error, not yet supported, and what TiDB says where it parses it alone.
+		refused: []string{"Error 1064", "Error 1235", "Error 1105"},
 	},
 }
 

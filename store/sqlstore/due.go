@@ -10,7 +10,8 @@ import (
 )
 
 // Due implements [store.Ledger]. What another process holds a lock on, because
-// its hook runs within [Store.DeliverTx], is not waited for.
+// its hook runs within [Store.DeliverTx], is not waited for, unless the database refuses
+// SKIP LOCKED.
 func (s *Store) Due(ctx context.Context, app string, lease time.Duration, n int, asking bool) (due []store.Refund, err error) {
 	if n <= 0 {
 		return nil, ctx.Err()
@@ -63,18 +64,24 @@ func (s *Store) Due(ctx context.Context, app string, lease time.Duration, n int,
 	return due, unread
 }
 
-// unlocked locks those of rows that nobody else holds a lock on, and names them.
-// SQLite has one lock for all.
+// unlocked locks those of rows that nobody else holds a lock on, and names them: all of
+// them on SQLite, who has one lock for all, and where SKIP LOCKED is not known. There
+// each is waited for.
 func (s *Store) unlocked(ctx context.Context, tx *sql.Tx, rows []row) (free map[string]bool, err error) {
+	all := s.dialect.skipLocked == "" || s.waits.Load()
 	free = make(map[string]bool, len(rows))
 	args := make([]any, len(rows))
 	for n, r := range rows {
-		free[r.ID], args[n] = s.dialect.skipLocked == "", r.ID
+		free[r.ID], args[n] = all, r.ID
 	}
-	if s.dialect.skipLocked == "" {
+	if all {
 		return free, nil
 	}
 	found, err := ids(tx.QueryContext(ctx, s.sql("SELECT id FROM {refunds} WHERE "+in(len(args))+"{skip locked}"), args...))
+	if is(err, s.dialect.refused) {
+		s.waits.Store(true)
+		return nil, errConflict // in another transaction: PostgreSQL has ended this one
+	}
 	for _, id := range found {
 		free[id.(string)] = true
 	}

@@ -26,7 +26,10 @@ var (
 // up to date. Any number of processes may do so at once, and again at every
 // start: it changes nothing that is up to date, and then wants no right but to read.
 // It fails with [ErrNewer], or with the database's error; what it began it then ends
-// at the next call.
+// at the next call. A process that dies in it holds nobody up.
+//
+// On MySQL it takes two connections of db at once, if there is anything to do: what
+// makes a table ends the transaction that it is in, and one that lasts is the lock.
 //
 // Only to make or change tables does the user of db need the right to do so. Where no
 // application has it, somebody else runs what [DDL] says.
@@ -35,14 +38,7 @@ func Migrate(ctx context.Context, db *sql.DB, dialect Dialect, options ...Option
 	if err != nil {
 		return err
 	}
-	err = t.retry(ctx, "migrate", func() error {
-		conn, err := db.Conn(ctx) // the lock is this connection's
-		if err != nil {
-			return err
-		}
-		defer conn.Close() //nolint:errcheck // it goes back to the pool
-		return t.migrate(ctx, conn)
-	})
+	err = t.retry(ctx, "migrate", func() error { return t.migrate(ctx, db) })
 	if errors.Is(err, ErrNewer) {
 		return ErrNewer
 	}
@@ -63,9 +59,6 @@ func DDL(dialect Dialect, options ...Option) (string, error) {
 	}
 	return b.String(), nil
 }
-
-// versionTable is made before anything else. It has one row.
-const versionTable = "CREATE TABLE IF NOT EXISTS {version} (version BIGINT NOT NULL)"
 
 // migrations are each version's statements. A version, once published, is never
 // changed; on MySQL it may be interrupted between any two statements and begun
@@ -137,9 +130,9 @@ func (t *tables) ddl(query string) string {
 // version returns the version of the tables, 0 for none. It fails with ErrNotMigrated
 // or ErrNewer if that is not this program's.
 func (t *tables) version(ctx context.Context, on querier) (version int, err error) {
-	err = on.QueryRowContext(ctx, t.text("SELECT version FROM {version}")).Scan(&version)
+	err = on.QueryRowContext(ctx, t.text("SELECT COALESCE(MAX(version), 0) FROM {version}")).Scan(&version)
 	switch {
-	case err != nil && !errors.Is(err, sql.ErrNoRows) && !t.missing(err):
+	case err != nil && !t.missing(err):
 		return 0, fmt.Errorf("the version of the tables: %w", err)
 	case version < len(migrations):
 		return version, ErrNotMigrated
@@ -149,12 +142,49 @@ func (t *tables) version(ctx context.Context, on querier) (version int, err erro
 	return version, nil
 }
 
-func (t *tables) migrate(ctx context.Context, conn *sql.Conn) (err error) {
-	if _, err := t.version(ctx, conn); !errors.Is(err, ErrNotMigrated) {
+// migrating is held by the one who migrates by two connections, of this process: of
+// two, each might hold one and wait for another.
+var migrating = make(chan struct{}, 1)
+
+func (t *tables) migrate(ctx context.Context, db *sql.DB) error {
+	if _, err := t.version(ctx, db); !errors.Is(err, ErrNotMigrated) {
 		return err
 	}
+	if t.dialect.ends {
+		if db.Stats().MaxOpenConnections == 1 {
+			return errors.New("it takes two connections, and the pool has one")
+		}
+		select {
+		case migrating <- struct{}{}:
+			defer func() { <-migrating }()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	conn, err := db.Conn(ctx) // the lock is this connection's
+	if err != nil {
+		return err
+	}
+	defer conn.Close() //nolint:errcheck // it goes back to the pool
+	if !t.dialect.ends {
+		return t.upgrade(ctx, conn, conn)
+	}
+	making, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer making.Close() //nolint:errcheck // it goes back to the pool
+	return t.upgrade(ctx, conn, making)
+}
+
+// upgrade holds the lock by a transaction of conn's, and makes tables by making.
+func (t *tables) upgrade(ctx context.Context, conn, making *sql.Conn) (err error) {
 	exec := func(query string) error {
-		_, err := conn.ExecContext(ctx, t.ddl(query))
+		on := conn
+		if strings.HasPrefix(query, "CREATE") {
+			on = making
+		}
+		_, err := on.ExecContext(ctx, t.ddl(query))
 		return err
 	}
 	if err := exec(t.dialect.begin); err != nil {
@@ -162,22 +192,17 @@ func (t *tables) migrate(ctx context.Context, conn *sql.Conn) (err error) {
 	}
 	defer func() {
 		if err == nil {
-			err = exec(t.dialect.commit)
+			err = exec("COMMIT")
 		}
 		if err != nil {
 			ctx = context.WithoutCancel(ctx)
-			_ = exec(t.dialect.rollback) // err says more
+			_ = exec("ROLLBACK") // err says more
 		}
 	}()
-	var locked sql.NullInt64
-	if err := conn.QueryRowContext(ctx, t.text(t.dialect.lock)).Scan(&locked); err != nil {
-		return err
-	}
-	if locked.Int64 != 1 {
-		return errConflict
-	}
-	if err := exec(versionTable); err != nil {
-		return err
+	for _, query := range t.dialect.lock {
+		if err := exec(query); err != nil {
+			return err
+		}
 	}
 	version, err := t.version(ctx, conn) // somebody else may have been first
 	if !errors.Is(err, ErrNotMigrated) {

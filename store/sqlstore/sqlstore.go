@@ -34,6 +34,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/alirefund/alirefund/store"
@@ -52,7 +53,8 @@ type Store struct {
 	tables
 	clock  clock
 	memory memory
-	texts  sync.Map // SQL as it is written here → as this database takes it
+	waits  atomic.Bool // the database has refused SKIP LOCKED
+	texts  sync.Map    // SQL as it is written here → as this database takes it
 }
 
 var _ interface {
