@@ -42,6 +42,23 @@ func (e *Engine) find(ctx context.Context, id string) (store.Refund, error) {
 	return r, nil
 }
 
+// ErrNoCounter: the store cannot count what is left to do.
+var ErrNoCounter = errors.New("alirefund: Config.Store is no store.Counter")
+
+// Backlog counts what is left to do, in all processes that share the store: for
+// gauges and health checks. It fails with [ErrNoCounter] or [ErrStore].
+func (e *Engine) Backlog(ctx context.Context) (store.Backlog, error) {
+	counter, ok := e.config.Store.(store.Counter)
+	if !ok {
+		return store.Backlog{}, ErrNoCounter
+	}
+	b, err := counter.Count(ctx, e.config.App.ID)
+	if err != nil {
+		return store.Backlog{}, storeFailed(err)
+	}
+	return b, nil
+}
+
 // List returns the application's refunds that f selects, the oldest first. It
 // fails with [ErrStore].
 func (e *Engine) List(ctx context.Context, f store.Filter) ([]store.Refund, error) {

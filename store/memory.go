@@ -26,7 +26,10 @@ type Memory struct {
 	ledger ledger
 }
 
-var _ Store = (*Memory)(nil)
+var (
+	_ Store   = (*Memory)(nil)
+	_ Counter = (*Memory)(nil)
+)
 
 // NewMemory returns an empty Memory.
 func NewMemory(options ...MemoryOption) *Memory {
@@ -292,4 +295,34 @@ func (m *Memory) List(ctx context.Context, f Filter) ([]Refund, error) {
 		list[i].AsOf = now
 	}
 	return list, nil
+}
+
+// Count implements [Counter].
+func (m *Memory) Count(ctx context.Context, app string) (Backlog, error) {
+	if err := ctx.Err(); err != nil {
+		return Backlog{}, err
+	}
+	l := &m.ledger
+	l.lock()
+	defer l.rows.mu.Unlock()
+	b := Backlog{AsOf: time.Now().UTC()}
+	for _, id := range l.index[lookup{"due", app}] {
+		r := l.read(id)
+		if r == nil {
+			continue
+		}
+		if r.State == Pending {
+			b.Unresolved++
+			if b.Oldest.IsZero() || r.CreatedAt.Before(b.Oldest) {
+				b.Oldest = r.CreatedAt
+			}
+		}
+		if len(r.Due()) > 0 {
+			b.Undelivered++
+		}
+		if !r.Next.After(b.AsOf) {
+			b.Due++
+		}
+	}
+	return b, nil
 }

@@ -199,3 +199,27 @@ type Pruner interface {
 	// a zero time keeps all. The two times may be of the caller's clock. 0 means that nothing is left to forget.
 	Prune(ctx context.Context, app string, nodes, refunds time.Time) (int, error)
 }
+
+// Counter is a [Store] that can count what is left to do without reading it.
+type Counter interface {
+	// Count counts the application's refunds for which something is left to do. It
+	// costs no more than those are many.
+	Count(ctx context.Context, app string) (Backlog, error)
+}
+
+// Backlog is how much is left to do.
+type Backlog struct {
+	Unresolved  int       // pending refunds, those being sent among them
+	Oldest      time.Time // when the oldest of them was recorded; zero if there is none
+	Undelivered int       // refunds with an event that no hook has taken yet
+	Due         int       // refunds whose time has come, and that nobody has taken up
+	AsOf        time.Time // when the ledger said so, by its clock
+}
+
+// Age is how long the oldest unresolved refund has been pending; 0 if none is.
+func (b Backlog) Age() time.Duration {
+	if b.Oldest.IsZero() {
+		return 0
+	}
+	return b.AsOf.Sub(b.Oldest)
+}

@@ -77,3 +77,7 @@ func (t *turns) DeliverTx(ctx context.Context, id string, event store.Event, lea
 func (t *turns) Prune(ctx context.Context, app string, nodes, refunds time.Time) (int, error) {
 	return t.next().Prune(ctx, app, nodes, refunds)
 }
+
+func (t *turns) Count(ctx context.Context, app string) (store.Backlog, error) {
+	return t.next().Count(ctx, app)
+}

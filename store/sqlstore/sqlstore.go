@@ -60,6 +60,7 @@ type Store struct {
 var _ interface {
 	store.Store
 	store.Transactor
+	store.Counter
 	store.Pruner
 	store.Clock
 } = (*Store)(nil)

@@ -20,8 +20,8 @@ import (
 )
 
 // Run runs the contract against the stores that open returns: an empty one for
-// each test, which open closes by t.Cleanup. Stores that are a [store.Transactor]
-// or a [store.Pruner] are tested as such too. It waits for leases of a fraction
+// each test, which open closes by t.Cleanup. Stores that are a [store.Transactor],
+// a [store.Pruner] or a [store.Counter] are tested as such too. It waits for leases of a fraction
 // of a second by the real clock, about five seconds in all, and runs one test
 // after the other.
 func Run(t *testing.T, open func(t *testing.T) store.Store) {
@@ -53,6 +53,7 @@ func run(t *testing.T, open func(*testing.T) store.Store, in func(*testing.T, fu
 		{"Transactor", transactorTests},
 		{"Learnt", learntTests},
 		{"Pruner", prunerTests},
+		{"Counter", counterTests},
 		{"Race", raceTests},
 		{"Context", contextTests},
 	} {
