@@ -82,6 +82,11 @@ type (
 	UnfreezeRequest     = engine.UnfreezeRequest
 	Result              = engine.Result
 
+	Observer  = engine.Observer
+	Operation = engine.Operation
+	Ended     = engine.Ended
+	Change    = engine.Change
+
 	RefundSucceeded  = engine.RefundSucceeded
 	RefundFailed     = engine.RefundFailed
 	RefundUnresolved = engine.RefundUnresolved

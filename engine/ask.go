@@ -70,7 +70,7 @@ func (e *Engine) put(ctx context.Context, p product, q question, r store.Refund,
 	sent := r.AsOf.Sub(r.SentAt) // ago
 	a := asked{refund: r, late: sent >= e.config.Times.FirstCheck}
 	var err error
-	a.reply, err = e.gateway.Do(ctx, q.method, q.content, gateway.Options{AppAuthToken: token})
+	a.reply, err = e.do(ctx, OpAsk, r, q.method, q.content, gateway.Options{AppAuthToken: token})
 	a.verdict = q.judge(a.reply, err, want(r))
 	a.settlement = learn(store.Settlement{
 		Source: store.ByQuery, Attempt: last, Late: a.late, Expired: a.late && sent >= e.config.Times.Transit, Conclusive: p.conclusive,
@@ -107,7 +107,7 @@ func (e *Engine) askAmount(ctx context.Context, r store.Refund) (money.Amount, e
 	}
 	answered := false
 	for _, q := range p.questions(r) {
-		reply, err := e.gateway.Do(ctx, q.method, q.content, gateway.Options{AppAuthToken: token})
+		reply, err := e.do(ctx, OpAsk, r, q.method, q.content, gateway.Options{AppAuthToken: token})
 		v := q.judge(reply, err, want(r))
 		if v.Outcome == gateway.Succeeded {
 			return q.amount(reply), nil

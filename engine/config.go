@@ -81,6 +81,8 @@ type Config struct {
 	// refund period, other messages. Without it they are not acknowledged, and Alipay repeats them.
 	OnNotification func(ctx context.Context, n *notify.Notification) error
 
+	// Observer is told what the engine does, for traces and metrics; nil: nobody.
+	Observer Observer
 	// Logger; default: text to standard error. It is given no key, token,
 	// signature, body or buyer.
 	Logger *slog.Logger

@@ -70,7 +70,7 @@ func (e *Engine) deliverOne(ctx context.Context, r store.Refund, event store.Eve
 	}
 	hookErr := errLeft // unless it returns
 	defer func() { delivered = e.mark(ctx, r, event, token, hookErr, c) }()
-	hookErr = e.guarded(ctx, func(ctx context.Context) error { return e.call(ctx, event, r) })
+	hookErr = e.guarded(ctx, hookOf(string(event), r), func(ctx context.Context) error { return e.call(ctx, event, r) })
 	return false // mark says
 }
 
@@ -80,17 +80,21 @@ func (e *Engine) mark(ctx context.Context, r store.Refund, event store.Event, to
 	if hookErr != nil {
 		e.log.ErrorContext(ctx, "a hook failed; its event will be delivered again", "refund", r.ID, "event", event, "error", hookErr)
 	}
+	held := false
 	err := persist(ctx, func(ctx context.Context) (err error) {
 		if hookErr != nil {
-			_, err = e.ledger.Undelivered(ctx, r.ID, event, token, shorten(hookErr.Error()))
+			held, err = e.ledger.Undelivered(ctx, r.ID, event, token, shorten(hookErr.Error()))
 			return err
 		}
 		var completed bool
-		if _, completed, err = e.ledger.Delivered(ctx, r.ID, event, token, c.completes(r)); completed {
+		if held, completed, err = e.ledger.Delivered(ctx, r.ID, event, token, c.completes(r)); completed {
 			c.done = true
 		}
 		return err
 	})
+	if err == nil && !held {
+		e.leaseLost(ctx, "delivery", r)
+	}
 	if err != nil {
 		e.log.ErrorContext(ctx, "a delivery could not be recorded; the hook may run again", "refund", r.ID, "event", event, "error", err)
 	}

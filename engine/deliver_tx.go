@@ -15,7 +15,7 @@ func (e *Engine) deliverTx(ctx context.Context, r store.Refund) bool {
 	_, done, err := e.tx.DeliverTx(ctx, r.ID, store.RefundSucceeded, nil, func(ctx context.Context, tx *sql.Tx, r store.Refund) error {
 		ctx, cancel := context.WithTimeout(ctx, e.config.Times.HookTimeout)
 		defer cancel()
-		return <-e.begin(ctx, func(ctx context.Context) error { return e.callTx(ctx, tx, r) })
+		return <-e.begin(ctx, hookOf(string(store.RefundSucceeded), r), func(ctx context.Context) error { return e.callTx(ctx, tx, r) })
 	})
 	e.sayDelivered(ctx, r, done, err)
 	return done
@@ -41,7 +41,7 @@ func (e *Engine) settleTx(ctx context.Context, r store.Refund, c *claim, s store
 	settled, done, err := e.tx.DeliverTx(ctx, r.ID, store.RefundSucceeded, &s, func(ctx context.Context, tx *sql.Tx, r store.Refund) error {
 		c.tried = true
 		running.Add(1)
-		_, err := answered(ctx, e, func(ctx context.Context) (struct{}, error) {
+		_, err := answered(ctx, e, hookOf(string(store.RefundSucceeded), r), func(ctx context.Context) (struct{}, error) {
 			defer running.Done()
 			return struct{}{}, e.callTx(ctx, tx, r)
 		})

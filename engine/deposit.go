@@ -32,7 +32,7 @@ func (e *Engine) depositBack(ctx context.Context, n *notify.Notification) error 
 	if e.config.OnDepositBack == nil {
 		return errNoDepositHook
 	}
-	err = e.guarded(ctx, func(ctx context.Context) error {
+	err = e.guarded(ctx, hookOf("deposit_back", r), func(ctx context.Context) error {
 		return e.config.OnDepositBack(ctx, DepositBack{
 			NotifyID: n.ID, Refund: r.Clone(),
 			TradeNo: d.TradeNo, OutTradeNo: d.OutTradeNo, OutRequestNo: d.OutRequestNo,

@@ -47,6 +47,9 @@ type Engine struct {
 	refusals  refusals    // of notifications
 }
 
+// AppID is the application that the engine refunds for.
+func (e *Engine) AppID() string { return e.config.App.ID }
+
 // Logger is where the engine logs: Config.Logger, or its default.
 func (e *Engine) Logger() *slog.Logger { return e.log }
 

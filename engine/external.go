@@ -51,6 +51,9 @@ func (e *Engine) recordExternal(ctx context.Context, r store.Refund) error {
 	case recorded.State != store.Succeeded:
 		return e.settleNoticed(ctx, recorded, store.Settlement{Source: store.ByNotice, Finding: store.Success, TradeNo: r.TradeNo})
 	}
+	if opened.How == store.Created {
+		e.changed(ctx, "", recorded)
+	}
 	return e.deliverAll(ctx, []store.Refund{recorded}, nil)
 }
 

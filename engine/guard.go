@@ -21,12 +21,16 @@ var errLeft error = &brokenError{"left its goroutine (runtime.Goexit)"}
 // brokenError. It runs on the caller's goroutine, so that a hook that leaves that (by
 // runtime.Goexit, as testing's FailNow does) takes the caller along: what is to be done
 // all the same, the caller defers.
-func (e *Engine) guarded(ctx context.Context, f func(context.Context) error) (err error) {
+func (e *Engine) guarded(ctx context.Context, op Operation, f func(context.Context) error) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, e.config.Times.HookTimeout)
 	defer cancel()
 	defer e.hooks.beginIn(ctx)()
+	within, observed := e.observe(ctx, op)
+	err = errLeft // unless f returns
+	defer func() { observed(endedBy(err, "failed")) }()
 	defer e.recovered(ctx, &err)
-	return f(ctx)
+	err = f(within)
+	return err
 }
 
 // recovered is deferred: it makes an error of a panic.
@@ -38,15 +42,19 @@ func (e *Engine) recovered(ctx context.Context, err *error) {
 }
 
 // begin calls the host's code on a goroutine of its own, which it may leave.
-func (e *Engine) begin(ctx context.Context, f func(context.Context) error) <-chan error {
+func (e *Engine) begin(ctx context.Context, op Operation, f func(context.Context) error) <-chan error {
 	ended := make(chan error, 1)
 	end := e.hooks.beginIn(ctx)
+	within, observed := e.observe(ctx, op)
 	go func() {
 		defer end()
 		err := errLeft // unless f returns
-		defer func() { ended <- err }()
+		defer func() {
+			observed(endedBy(err, "failed"))
+			ended <- err
+		}()
 		defer e.recovered(ctx, &err)
-		err = f(ctx)
+		err = f(within)
 	}()
 	return ended
 }
@@ -54,12 +62,12 @@ func (e *Engine) begin(ctx context.Context, f func(context.Context) error) <-cha
 // answered asks the host's code for something that a refund waits for, and waits no
 // longer than a hook may take, or the caller waits: an answer that comes later is
 // dropped.
-func answered[T any](caller context.Context, e *Engine, f func(context.Context) (T, error)) (answer T, err error) {
+func answered[T any](caller context.Context, e *Engine, op Operation, f func(context.Context) (T, error)) (answer T, err error) {
 	ctx, cancel := context.WithTimeout(caller, e.config.Times.HookTimeout)
 	defer cancel()
 	answers := make(chan T, 1)
 	select {
-	case err = <-e.begin(ctx, func(ctx context.Context) error {
+	case err = <-e.begin(ctx, op, func(ctx context.Context) error {
 		found, err := f(ctx)
 		answers <- found
 		return err

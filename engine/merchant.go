@@ -32,7 +32,7 @@ func (e *Engine) merchant(ctx context.Context, name, token string) (merchant, wi
 			Zh: "app_auth_token为必填字段:未配置Config.AppAuthToken,无法取得该商户的令牌",
 		})
 	}
-	token, err = answered(ctx, e, func(ctx context.Context) (string, error) { return e.config.AppAuthToken(ctx, name) })
+	token, err = answered(ctx, e, hookOf("AppAuthToken", store.Refund{}), func(ctx context.Context) (string, error) { return e.config.AppAuthToken(ctx, name) })
 	if err == nil && token == "" {
 		err = errors.New("it returned no token")
 	}
@@ -54,7 +54,7 @@ func (e *Engine) token(ctx context.Context, r store.Refund) (string, error) {
 	case strings.HasPrefix(r.Merchant, tokenPrefix) || e.config.AppAuthToken == nil:
 		return "", errTokenLost
 	}
-	token, err := answered(ctx, e, func(ctx context.Context) (string, error) { return e.config.AppAuthToken(ctx, r.Merchant) })
+	token, err := answered(ctx, e, hookOf("AppAuthToken", r), func(ctx context.Context) (string, error) { return e.config.AppAuthToken(ctx, r.Merchant) })
 	if err == nil && token == "" {
 		err = errTokenLost
 	}

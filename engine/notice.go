@@ -21,6 +21,7 @@ func (e *Engine) Receive(r *http.Request) (*notify.Notification, error) {
 	n, err := e.receiver.Receive(r)
 	if err != nil {
 		e.refusals.note(r.Context(), e.log, err)
+		e.noticeRefused(r.Context(), err)
 	}
 	return n, err
 }
@@ -47,29 +48,39 @@ func (e *Engine) Diagnose(ctx context.Context, body []byte, err error) {
 // [ErrStore], or other's own error. An error, or a panic in other, releases the
 // claim, so that Alipay's next delivery is handled afresh.
 func (e *Engine) Handle(ctx context.Context, n *notify.Notification, other func(context.Context) error) (err error) {
+	ctx, cancel := e.detach(ctx)
+	defer cancel()
+	known, returned := false, false
+	ctx, ended := e.observe(ctx, Operation{Op: OpNotice, Notice: string(n.Kind), NotifyID: n.ID})
+	defer func() { ended(noticeEnded(known, returned && err == nil, err)) }()
+	known, err = e.handle(ctx, n, other)
+	returned = true
+	return err
+}
+
+// handle is Handle, and tells whether the notification was known: handled before.
+func (e *Engine) handle(ctx context.Context, n *notify.Notification, other func(context.Context) error) (known bool, err error) {
 	if other == nil {
 		other = func(ctx context.Context) error { return e.hook(ctx, n) }
 	}
-	ctx, cancel := e.detach(ctx)
-	defer cancel()
 	claimed := store.Notice{Key: e.config.App.ID + "/" + n.ID, Lease: e.patience(), Keep: keepNotifyID}
 	if r, s, plain := e.plain(ctx, n); plain {
 		claimed.Token = rand.Text()
 		if err := e.handlePlain(ctx, claimed, r, s); !errors.Is(err, store.ErrTaken) {
-			return err
+			return false, err
 		}
 	}
 	token, done, err := e.ledger.Claim(ctx, claimed.Key, claimed.Lease)
 	switch {
 	case err != nil:
-		return storeFailed(err)
+		return false, storeFailed(err)
 	case done:
-		return nil
+		return true, nil
 	case token == "":
-		return ErrBusy
+		return false, ErrBusy
 	}
 	claimed.Token = token
-	return e.whileClaimed(ctx, claimed, func() (completed bool, err error) { return false, e.dispatch(ctx, n, other) })
+	return false, e.whileClaimed(ctx, claimed, func() (completed bool, err error) { return false, e.dispatch(ctx, n, other) })
 }
 
 // handlePlain handles a notification that tells the success s of one refund: claimed
@@ -108,11 +119,15 @@ func (e *Engine) whileClaimed(ctx context.Context, claimed store.Notice, handle 
 		return err
 	}
 	if !completed {
-		if err = persist(ctx, func(ctx context.Context) error {
-			_, err := e.ledger.Complete(ctx, claimed.Key, claimed.Token, claimed.Keep)
+		held := false
+		if err = persist(ctx, func(ctx context.Context) (err error) {
+			held, err = e.ledger.Complete(ctx, claimed.Key, claimed.Token, claimed.Keep)
 			return err
 		}); err != nil {
 			return storeFailed(err)
+		}
+		if !held {
+			e.leaseLost(ctx, "notification", store.Refund{})
 		}
 	}
 	handled = true
@@ -152,7 +167,7 @@ func (e *Engine) hook(ctx context.Context, n *notify.Notification) error {
 	if e.config.OnNotification == nil {
 		return errNoHook
 	}
-	err := e.guarded(ctx, func(ctx context.Context) error { return e.config.OnNotification(ctx, n) })
+	err := e.guarded(ctx, hookOf("notification", store.Refund{}), func(ctx context.Context) error { return e.config.OnNotification(ctx, n) })
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrHookFailed, err)
 	}

@@ -133,7 +133,9 @@ func (e *Engine) knownOrder(ctx context.Context, tradeNo, merchant string) (stri
 }
 
 func (e *Engine) askOrder(ctx context.Context, tradeNo, token string) (string, error) {
-	answer, err := e.gateway.QueryTrade(ctx, gateway.TradeQuery{TradeNo: tradeNo}, gateway.Options{AppAuthToken: token})
+	within, ended := e.observe(ctx, Operation{Op: OpAsk, Kind: store.Trade, Method: gateway.MethodTradeQuery})
+	answer, err := e.gateway.QueryTrade(within, gateway.TradeQuery{TradeNo: tradeNo}, gateway.Options{AppAuthToken: token})
+	ended(callEnded(gateway.Reply{}, err))
 	var refusal *gateway.Error
 	switch {
 	case errors.As(err, &refusal) && refusal.Signed && refusal.Code == "40004":

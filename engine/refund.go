@@ -14,14 +14,15 @@ import (
 
 // refund is the life of a request: record, send, ask, settle, deliver. A token that
 // came with it is kept while the refund is unresolved, and only in memory.
-func (e *Engine) refund(ctx context.Context, r store.Refund, token string, keep bool) (Result, error) {
+func (e *Engine) refund(ctx context.Context, r store.Refund, token string, keep bool) (_ Result, err error) {
 	r.Origin, r.State = store.FromRequest, store.Pending
 	r = r.Identify()
+	ctx, ended := e.observe(ctx, opOf(OpRefund, r))
+	defer func() { ended(refundEnded(r, err)) }()
 
 	var limit store.Limit
 	var recorded store.Refund
 	var opened store.Opened
-	var err error
 	first := store.Permission{Token: rand.Text(), Lease: e.patience()}
 	if p, known := e.productOf(r); known {
 		first.Spacing = p.spacing
@@ -59,6 +60,11 @@ func (e *Engine) refund(ctx context.Context, r store.Refund, token string, keep 
 	if opened.How == store.Created || opened.How == store.Reopened {
 		e.log.InfoContext(ctx, "a refund is recorded", "refund", recorded.ID, "kind", recorded.Kind,
 			"order", recorded.Order(), "out_request_no", recorded.OutRequestNo, "amount", recorded.Amount)
+		from := store.State("")
+		if opened.How == store.Reopened {
+			from = store.Failed
+		}
+		e.changed(ctx, from, recorded)
 	}
 	repeated := opened.How != store.Created
 	c := newClaimAtOnce()
@@ -147,7 +153,7 @@ func (e *Engine) admit(ctx context.Context, r store.Refund) (store.Limit, error)
 		return store.Limit{}, nothingSent("the store", err)
 	}
 	if e.config.BeforeRefund != nil {
-		_, err := answered(ctx, e, func(ctx context.Context) (struct{}, error) { return struct{}{}, e.config.BeforeRefund(ctx, r) })
+		_, err := answered(ctx, e, hookOf("BeforeRefund", r), func(ctx context.Context) (struct{}, error) { return struct{}{}, e.config.BeforeRefund(ctx, r) })
 		if _, broken := errors.AsType[*brokenError](err); broken {
 			return store.Limit{}, nothingSent("BeforeRefund", err) // which is no veto
 		}
@@ -158,7 +164,7 @@ func (e *Engine) admit(ctx context.Context, r store.Refund) (store.Limit, error)
 	if e.config.OrderTotal == nil {
 		return store.Limit{}, nil
 	}
-	limit, err := answered(ctx, e, func(ctx context.Context) (store.Limit, error) {
+	limit, err := answered(ctx, e, hookOf("OrderTotal", r), func(ctx context.Context) (store.Limit, error) {
 		total, known, err := e.config.OrderTotal(ctx, Order{Kind: r.Kind, Merchant: r.Merchant, OutTradeNo: r.OutTradeNo, AuthNo: r.AuthNo})
 		return store.Limit{Total: total, Known: known}, err
 	})

@@ -58,11 +58,15 @@ func (e *Engine) Run(ctx context.Context) {
 			e.warnOfExpiry(ctx)
 			warned = time.Now()
 		}
-		due, err := e.ledger.Due(ctx, e.config.App.ID, e.patience(), inFlight-len(asking), toTell.Load() >= mostToTell)
+		round, ended := e.observe(ctx, Operation{Op: OpRound})
+		due, err := e.ledger.Due(round, e.config.App.ID, e.patience(), inFlight-len(asking), toTell.Load() >= mostToTell)
+		ended(roundEnded(ctx, len(due), err))
 		for _, r := range due {
 			asking <- struct{}{}
 			working.Go(func() {
-				tell := e.work(context.WithValue(ctx, ofRun{}, own), r)
+				ctx, ended := e.observe(context.WithValue(ctx, ofRun{}, own), opOf(OpWork, r))
+				defer ended(Ended{Outcome: "ok"})
+				tell := e.work(ctx, r)
 				<-asking
 				if tell == nil {
 					return

@@ -46,7 +46,10 @@ func (e *Engine) send(ctx context.Context, r store.Refund, token string, c *clai
 	r.Attempts, r.SentAt = recorded.Number, r.AsOf
 
 	s := store.Settlement{Source: store.ByAnswer, Attempt: recorded.Number, Token: recorded.Token}
-	reply, err := e.gateway.Do(ctx, p.method, json.RawMessage(r.Request), gateway.Options{AppAuthToken: token, NotifyURL: r.NotifyURL, Leave: recorded.leave})
+	reply, err := e.do(ctx, OpSend, r, p.method, json.RawMessage(r.Request), gateway.Options{AppAuthToken: token, NotifyURL: r.NotifyURL, Leave: recorded.leave})
+	if errors.Is(err, errLate) {
+		e.leaseLost(ctx, "send", r)
+	}
 	// A settlement that could not be written leaves the refund pending.
 	r, _ = e.settle(ctx, r, c, learn(s, reply, err, p.judge(reply, err, want(r))))
 	return r, nil

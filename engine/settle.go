@@ -21,6 +21,7 @@ func (e *Engine) settle(ctx context.Context, r store.Refund, c *claim, s store.S
 	if c != nil {
 		s.Notice = c.notice
 	}
+	ctx, ended := e.observe(ctx, opOf(OpSettle, r))
 	lasting, cancel := lasting(ctx)
 	defer cancel()
 	settled, changed, err := e.settleTx(lasting, r, c, s)
@@ -28,9 +29,11 @@ func (e *Engine) settle(ctx context.Context, r store.Refund, c *claim, s store.S
 		settled, changed, err = e.recordLearnt(lasting, r, c, s)
 	}
 	if errors.Is(err, store.ErrTaken) {
+		ended(Ended{Outcome: "taken"})
 		return r, err
 	}
 	if err != nil {
+		ended(Ended{Outcome: "store_failed"})
 		e.log.ErrorContext(ctx, "what was learnt about a refund could not be recorded", "refund", r.ID, "finding", s.Finding.String(), "error", err)
 		return r, storeFailed(err)
 	}
@@ -39,7 +42,9 @@ func (e *Engine) settle(ctx context.Context, r store.Refund, c *claim, s store.S
 	}
 	if changed {
 		e.log.InfoContext(ctx, "a refund is settled", "refund", r.ID, "state", settled.State, "source", settled.Source)
+		e.changed(ctx, r.State, settled)
 	}
+	ended(Ended{Outcome: string(settled.State)})
 	if changed && r.State == store.Failed && settled.State == store.Succeeded {
 		e.log.WarnContext(ctx, "a refund that had failed has succeeded: a send of it was carried out late, or elsewhere", "refund", r.ID, "source", settled.Source)
 	}

@@ -21,15 +21,20 @@ func (e *Engine) warnOfSkew(ctx context.Context) {
 	if !ok {
 		return
 	}
+	ctx, ended := e.observe(ctx, Operation{Op: OpClock})
 	began := time.Now()
 	now, err := ledger.Now(ctx)
 	if err != nil {
+		ended(Ended{Outcome: "store_failed"})
 		return // Run says so, when it asks what is due
 	}
 	ahead := began.Sub(now)
-	if took := time.Since(began); -took <= ahead+mostSkew && ahead <= mostSkew {
+	took := time.Since(began)
+	if -took <= ahead+mostSkew && ahead <= mostSkew {
+		ended(Ended{Outcome: "ok", Ahead: ahead})
 		return
 	}
+	ended(Ended{Outcome: "off", Ahead: ahead})
 	e.log.WarnContext(ctx, "this process's clock and the ledger's differ; refunds go by the ledger's, but Alipay refuses calls whose time is off by ten minutes",
 		"ahead", ahead.Round(time.Millisecond), "todo", "set both by NTP")
 }
