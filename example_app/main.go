@@ -89,11 +89,12 @@ func run(ctx context.Context, args []string, env func(string) string, stdout io.
 	} else {
 		o.useGateway(&config, wrong)
 	}
-	module, err := alirefund.New(config)
+	module, metrics, err := measure(config)
 	wrong.addConfig(err)
 	if len(wrong) > 0 {
 		return wrong
 	}
+	shop.metrics = metrics
 	if fake != nil {
 		if err := enter(ctx, orders); err != nil {
 			return err

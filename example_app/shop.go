@@ -29,6 +29,7 @@ type shop struct {
 	orders     orderBook
 	events     *eventLog
 	log        *log.Logger
+	metrics    http.Handler // what Prometheus reads, or nil
 }
 
 // config is the shop's part of the module's configuration.
@@ -75,6 +76,9 @@ func (s *shop) routes(m *alirefund.Module) http.Handler {
 
 	r.GET("/orders", s.getOrders) // what a demo shows; a real shop would guard both
 	r.GET("/events", s.getEvents)
+	if s.metrics != nil {
+		r.GET("/metrics", s.requireStaff, gin.WrapH(s.metrics))
+	}
 	return r
 }
 
