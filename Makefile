@@ -30,7 +30,7 @@ test: ## every module's tests, in random order
 race: ## the same under the race detector (needs a C compiler)
 	$(call in-modules,go test -race -shuffle=on ./...)
 
-lint: MODULES += internal/conformance
+lint: MODULES += internal/conformance store/redisstore
 lint: ## formatting and linters, at pinned versions
 	@echo "== gofumpt"; files=$$($(GOFUMPT) -l .) && if [ -n "$$files" ]; then echo "not formatted by gofumpt:"; echo "$$files"; exit 1; fi
 	$(call in-modules,$(GOLANGCI) run --config "$(CURDIR)/.golangci.yml" ./...)
@@ -62,9 +62,10 @@ alipaysdk: $(SDK)/node_modules/.package-lock.json ## install Alipay's own SDK fo
 $(SDK)/node_modules/.package-lock.json: $(SDK)/package.json $(SDK)/package-lock.json
 	cd $(SDK) && npm ci --ignore-scripts --no-audit --no-fund
 
-conformance: ## others as the other party: databases on 127.0.0.1, Alipay's own SDK, a PKCS#11 token
+conformance: ## others as the other party: databases and Redis on 127.0.0.1, Alipay's own SDK, a PKCS#11 token
 	-@$(MAKE) --no-print-directory alipaysdk # without it, the tests that want it say so
 	cd internal/conformance && go test -count=1 -shuffle=on -timeout 20m -p 1 ./...
+	cd store/redisstore && go test -count=1 -shuffle=on ./...
 
 # Other databases, or the same again: FLAGS='-crash.stores=sqlite: -crash.seed=1'.
 crash: ## kill the example KILLS=100 times during REFUNDS=4000, on SQLite, PostgreSQL and MariaDB; nothing may be lost

@@ -1,0 +1,131 @@
+package redisstore
+
+import (
+	"context"
+	"crypto/rand"
+	_ "embed"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/alirefund/alirefund/store"
+)
+
+//go:embed take.lua
+var takeLua string
+
+//go:embed page.lua
+var pageLua string
+
+var (
+	takeScript = redis.NewScript(takeLua)
+	pageScript = redis.NewScript(pageLua)
+)
+
+// Due implements [store.Ledger]. One script takes what is due and puts it off.
+func (s *Store) Due(ctx context.Context, app string, lease time.Duration, n int, asking bool) ([]store.Refund, error) {
+	if n <= 0 {
+		return nil, ctx.Err()
+	}
+	from := s.dueKey(app)
+	if asking {
+		from = s.askKey(app)
+	}
+	rows, now, err := s.rows(ctx, takeScript, []string{from, s.dueKey(app), s.askKey(app)}, s.refundKey(""), lease.Microseconds(), n, rand.Text())
+	if err != nil {
+		return nil, fmt.Errorf("redisstore: due: %w", err)
+	}
+	var due []store.Refund
+	var unread error
+	for _, r := range rows {
+		if r.unread != nil {
+			unread = errors.Join(unread, fmt.Errorf("redisstore: due: %w", r.unread))
+			continue
+		}
+		r.AsOf = now
+		due = append(due, r.Refund)
+	}
+	return due, unread
+}
+
+// page is how many refunds List and Prune read at once.
+const page = 100
+
+// List implements [store.Ledger]. It reads the refunds of one set - those of a number,
+// else the undelivered, else those of the state, else all - a hundred at a time from the
+// cursor on, until enough of them match. It fails if it cannot read one of them.
+func (s *Store) List(ctx context.Context, f store.Filter) ([]store.Refund, error) {
+	var list []store.Refund
+	most, set := f.Limit, s.listSet(f)
+	if most <= 0 {
+		most = store.DefaultLimit
+	}
+	from, until := f.From.Add(time.Microsecond-time.Nanosecond), "+inf" // the first that is not before From
+	if !f.Until.IsZero() {
+		until = "(" + strconv.FormatInt(f.Until.Add(time.Microsecond-time.Nanosecond).UnixMicro(), 10)
+	}
+	after := f.After
+	for {
+		if after.CreatedAt.After(from) {
+			from = after.CreatedAt
+		}
+		rows, now, err := s.rows(ctx, pageScript, []string{set}, s.refundKey(""), micros(from), until, page)
+		for _, r := range rows {
+			err = errors.Join(err, r.unread)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("redisstore: list: %w", err)
+		}
+		last := after
+		for _, r := range rows {
+			r.AsOf, last = now, r.Cursor()
+			f.After = after
+			if f.Matches(r.Refund) {
+				list = append(list, r.Refund)
+			}
+			if len(list) == most {
+				return list, nil
+			}
+		}
+		if len(rows) < page || last == after {
+			return list, nil
+		}
+		after = last
+	}
+}
+
+// listSet is the set in which all are that f selects, and few others.
+func (s *Store) listSet(f store.Filter) string {
+	known := numbers(f.OutTradeNo, f.TradeNo, f.AuthNo, f.OutRequestNo, f.OperationID)
+	switch {
+	case len(known) > 0:
+		return s.numberKey(known[0], f.App)
+	case f.Undelivered:
+		return s.undeliveredKey(f.App)
+	case f.State != "":
+		return s.stateKey(f.State, f.App)
+	}
+	return s.allKey(f.App)
+}
+
+// rows runs a script that returns refunds.
+func (s *Store) rows(ctx context.Context, script *redis.Script, keys []string, args ...any) ([]row, time.Time, error) {
+	answer, err := s.run(ctx, script, keys, args...)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	now, err := moment(answer[0])
+	found, _ := answer[1].([]any)
+	rows := make([]row, len(found))
+	for n, fields := range found {
+		list, _ := fields.([]any)
+		if len(list) != 2 {
+			return nil, now, fmt.Errorf("the script returned %v", fields)
+		}
+		rows[n] = decode(text(list[0]), list[1])
+	}
+	return rows, now, err
+}
