@@ -68,7 +68,7 @@ conformance: ## others as the other party: databases and Redis on 127.0.0.1, Ali
 	cd store/redisstore && go test -count=1 -shuffle=on ./...
 
 # Other databases, or the same again: FLAGS='-crash.stores=sqlite: -crash.seed=1'.
-crash: ## kill the example KILLS=100 times during REFUNDS=4000, on SQLite, PostgreSQL and MariaDB; nothing may be lost
+crash: ## kill the example KILLS=100 times during REFUNDS=4000, on SQLite, PostgreSQL, MariaDB and Redis; nothing may be lost
 	cd example_app && go test -count=1 -v -timeout 30m -run '^TestCrash$$' . -crash.kills=$(KILLS) -crash.refunds=$(REFUNDS) $(FLAGS)
 
 modules: # for .ci/run

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"path/filepath"
@@ -42,6 +44,10 @@ type wish struct {
 // prepare makes the plan, and a database with what the shop's book knows.
 func (c *crash) prepare(where string) {
 	c.makePlan()
+	if strings.HasPrefix(where, "redis:") {
+		c.prepareRedis(where)
+		return
+	}
 	c.store = c.ownPlace(where)
 	d, _, err := openDatabase(c.Context(), c.store)
 	if err != nil {
@@ -75,6 +81,29 @@ func (c *crash) prepare(where string) {
 	}[d.dialect] {
 		if _, err := d.ExecContext(c.Context(), query); err != nil {
 			c.Fatalf("%s: %v", query, err)
+		}
+	}
+}
+
+// prepareRedis is prepare for a database of a Redis server that is empty, and emptied
+// afterwards. Its rows are keyed by refund, so that none is written twice.
+func (c *crash) prepareRedis(where string) {
+	c.store = where
+	book, _, err := openRedis(where)
+	if err != nil {
+		c.Fatalf("%v (the flag crash.stores says what to run on)", err)
+	}
+	if n, err := book.DBSize(c.Context()).Result(); err != nil || n != 0 {
+		c.Fatalf("%s has %d keys, and is to have none: %v", where, n, err)
+	}
+	c.Cleanup(func() {
+		if err := errors.Join(book.FlushDB(context.Background()).Err(), book.Close()); err != nil {
+			c.Error(err)
+		}
+	})
+	for key, total := range c.plan.totals {
+		if err := book.add(c.Context(), key.kind, key.number, total); err != nil {
+			c.Fatal(err)
 		}
 	}
 }

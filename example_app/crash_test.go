@@ -31,8 +31,8 @@ var (
 	crashRefunds = flag.Int("crash.refunds", 2000, "how many refunds TestCrash asks for")
 	crashHeld    = flag.Duration("crash.held", 3*time.Second, "for how long at most a request is held back on its way to Alipay")
 	crashSeed    = flag.Uint64("crash.seed", 0, "makes TestCrash's plan; 0 takes a fresh one")
-	crashStores  = flag.String("crash.stores", "sqlite: postgres://postgres@127.0.0.1:5432/test?sslmode=disable mysql://root@127.0.0.1:3306/test",
-		"the databases of TestCrash, as -store has them: on a server it makes a schema, or database, of its own")
+	crashStores  = flag.String("crash.stores", "sqlite: postgres://postgres@127.0.0.1:5432/test?sslmode=disable mysql://root@127.0.0.1:3306/test redis://127.0.0.1:6379/9",
+		"the databases of TestCrash, as -store has them: on a server it makes a schema, or database, of its own; of Redis an empty one")
 )
 
 // The shop, as a process of its own on a database, is killed at random moments

@@ -69,7 +69,7 @@ func connect(name string) (*database, error) {
 			d.DB, err = sql.Open("mysql", dsn)
 		}
 	default:
-		return nil, errors.New("wants memory, sqlite:FILE, postgres://… or mysql://…")
+		return nil, errors.New("wants memory, sqlite:FILE, postgres://…, mysql://… or redis://…")
 	}
 	if err != nil {
 		return nil, err

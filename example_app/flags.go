@@ -36,7 +36,7 @@ func (o *options) flags() *flag.FlagSet {
 	set.StringVar(&o.timeout, "timeout", "15s", "`DURATION` that one call to Alipay may take")
 	set.StringVar(&o.firstCheck, "first-check", "10s", "`DURATION` after which an unresolved refund is first asked about, and the quiet\ntime before it may be sent again; Alipay asks for 10s")
 	set.StringVar(&o.transit, "transit", "20m", "`DURATION` that a request may be on its way: for so long after a send without an\nanswer, a refusal of the next is not believed")
-	set.StringVar(&o.store, "store", "memory", "`WHERE` refunds and orders are kept: memory, which forgets when the shop stops;\nsqlite:FILE, postgres://USER:PASSWORD@HOST:5432/DATABASE?sslmode=…, or\nmysql://USER:PASSWORD@HOST:3306/DATABASE, also for MariaDB; tables are made,\nand parameters are those of the drivers pgx and go-sql-driver/mysql")
+	set.StringVar(&o.store, "store", "memory", "`WHERE` refunds and orders are kept: memory, which forgets when the shop stops;\nsqlite:FILE, postgres://USER:PASSWORD@HOST:5432/DATABASE?sslmode=…, or\nmysql://USER:PASSWORD@HOST:3306/DATABASE, also for MariaDB; tables are made,\nand parameters are those of the drivers pgx and go-sql-driver/mysql;\nor redis://USER:PASSWORD@HOST:6379/0, see docs/guarantees.md")
 	set.StringVar(&o.events, "events", "", "`FILE` that every call of a hook is appended to, as one line of JSON;\nwith a database the line of a refund may come twice if the shop was killed\nbefore its transaction was committed, and the row of its order never does")
 	set.VisitAll(func(f *flag.Flag) { f.Usage += "\n(environment: " + twin(f.Name) + ")" })
 	return set

@@ -127,6 +127,8 @@ func wrongSettings(t *testing.T) []wrongSetting {
 		{"no such folder", []string{"-store", "sqlite:" + filepath.Join(dir, "none", "shop.db")}, map[string]string{"store": "unable to open"}},
 		{"a file of another kind", []string{"-store", "sqlite:" + file(t, "shop.db", strings.Repeat("no database ", 100))}, map[string]string{"store": "not a database"}},
 		{"no file", []string{"-store", "sqlite:"}, map[string]string{"store": "sqlite:FILE"}},
+		{"no such Redis", []string{"-store", "redis://user:secret@127.0.0.1:1/0?max_retries=-1"}, map[string]string{"store": "connection refused"}},
+		{"no database of Redis", []string{"-store", "redis://user:secret@127.0.0.1/x"}, map[string]string{"store": "redis://user:password@host:6379/0"}},
 		{"no database server", []string{"-store", "mysql:shop"}, map[string]string{"store": "mysql://user"}},
 		{"an address in use", []string{"-addr", strings.TrimPrefix(taken, "http://")}, map[string]string{"addr": "in use"}},
 		{"an account without its gateway", right[2:], map[string]string{

@@ -4,8 +4,8 @@
 //	go run ./example_app
 //
 // shop.go is what a host writes: its guard, its order totals, its hooks, and how
-// the routes are mounted. orders.go and database.go are its books, in memory and
-// in a database. This file starts and stops it, by the flags of flags.go; fake.go
+// the routes are mounted. orders.go, database.go and redis.go are its books, in
+// memory, in a database and in Redis. This file starts and stops it, by the flags of flags.go; fake.go
 // is what exists in the fake Alipay.
 package main
 
@@ -20,6 +20,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -133,6 +134,13 @@ func open(ctx context.Context, o *options, shop *shop, module *alirefund.Module,
 func openStore(ctx context.Context, name string) (_ store.Store, _ orderBook, closeStore func(), err error) {
 	if name == "memory" {
 		return store.NewMemory(), newMemory(), func() {}, nil
+	}
+	if strings.HasPrefix(name, "redis:") {
+		book, ledger, err := openRedis(name)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		return ledger, book, func() { _ = book.Close() }, nil
 	}
 	d, ledger, err := openDatabase(ctx, name)
 	if err != nil {

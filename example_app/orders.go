@@ -12,7 +12,7 @@ import (
 )
 
 // orderBook is the shop's own record of what was sold and given back: [memory],
-// or [database].
+// [database] or [redisBook].
 type orderBook interface {
 	// add enters an order that was paid, unless the book has it.
 	add(ctx context.Context, kind store.Kind, number string, total money.Amount) error

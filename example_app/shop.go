@@ -48,6 +48,13 @@ func (s *shop) config(ledger store.Store) alirefund.Config {
 			orders.refund(e.Refund)
 			return s.refundSucceeded(e)
 		}
+	case redisBook:
+		c.OnRefundSucceeded = func(ctx context.Context, e alirefund.RefundSucceeded) error {
+			if err := orders.refund(ctx, e.Refund); err != nil {
+				return err
+			}
+			return s.refundSucceeded(e)
+		}
 	case *database:
 		c.OnRefundSucceededTx = func(ctx context.Context, tx *sql.Tx, e alirefund.RefundSucceeded) error {
 			if err := orders.refund(ctx, tx, e.Refund); err != nil {

@@ -167,9 +167,9 @@ type drift struct{ *store.Memory }
 
 func (drift) Now(context.Context) (time.Time, error) { return time.Now().Add(-40 * time.Second), nil }
 
-func (d drift) Delivered(ctx context.Context, id string, event store.Event, token string) (bool, error) {
-	_, err := d.Memory.Delivered(ctx, id, event, token)
-	return false, err
+func (d drift) Delivered(ctx context.Context, id string, event store.Event, token string, done store.Notice) (held, completed bool, err error) {
+	_, completed, err = d.Memory.Delivered(ctx, id, event, token, done)
+	return false, completed, err
 }
 
 // everything goes every way that a metric, an alert or a graph speaks of.

@@ -70,7 +70,7 @@ func TestKilledServerKeepsWhatItAcknowledged(t *testing.T) {
 					acknowledged.Add(1)
 					return ok
 				}
-				_, opened, err := s.Open(ctx, trade("order", fmt.Sprint(worker, " ", n)), store.Limit{})
+				_, opened, err := s.Open(ctx, trade("order", fmt.Sprint(worker, " ", n)), store.Limit{}, nil)
 				if p.opened = done(opened.How == store.Created, err); !p.opened {
 					continue
 				}
@@ -86,7 +86,8 @@ func TestKilledServerKeepsWhatItAcknowledged(t *testing.T) {
 				if !done(token != "", err) {
 					continue
 				}
-				p.delivered = done(s.Delivered(ctx, p.id, store.RefundSucceeded, token))
+				held, _, err := s.Delivered(ctx, p.id, store.RefundSucceeded, token, store.Notice{})
+				p.delivered = done(held, err)
 				if token, _, err := s.Claim(ctx, p.id, time.Minute); done(token != "", err) && done(s.Complete(ctx, p.id, token, time.Hour)) {
 					mu.Lock()
 					claims = append(claims, p.id)
@@ -239,7 +240,7 @@ func TestNothingIsHalfWritten(t *testing.T) {
 			}
 			set(setting.no)
 			before := everything(t, o.Client, prefix)
-			if _, _, err := s.Open(t.Context(), trade(order, "after"), store.Limit{Total: 9_00, Known: true}); err == nil {
+			if _, _, err := s.Open(t.Context(), trade(order, "after"), store.Limit{Total: 9_00, Known: true}, nil); err == nil {
 				t.Error("Open: no error")
 			}
 			if a, err := s.Sending(t.Context(), r.ID, store.Permission{Lease: time.Minute}); err == nil || a.Token != "" {

@@ -11,7 +11,7 @@ import (
 )
 
 // Open implements [store.Ledger].
-func (s *Store) Open(ctx context.Context, asked store.Refund, limit store.Limit) (r store.Refund, opened store.Opened, err error) {
+func (s *Store) Open(ctx context.Context, asked store.Refund, limit store.Limit, first *store.Permission) (r store.Refund, opened store.Opened, err error) {
 	err = retry(ctx, "open", func() error {
 		was, now, err := s.read(ctx, asked.ID)
 		var found *store.Refund
@@ -21,21 +21,33 @@ func (s *Store) Open(ctx context.Context, asked store.Refund, limit store.Limit)
 		case !errors.Is(err, store.ErrNotFound):
 			return err
 		}
-		// Whether the total allows it the step decides.
-		var changes bool
-		r, opened, changes = store.Admit(found, asked, 0, store.Limit{}, now)
-		r.AsOf = now
-		if !changes {
-			return nil
+		open := func(first *store.Permission) (a answer, err error) {
+			// Whether the total and the spacing allow it the step decides.
+			var changes bool
+			r, opened, changes = store.Admit(found, asked, store.OrderState{}, store.Limit{}, first, now)
+			r.AsOf = now
+			if !changes {
+				return answer{word: written}, nil
+			}
+			w, err := s.store(was, r)
+			if err != nil {
+				return answer{}, err
+			}
+			if limit.Known && opened.How != store.Exists && r.Counts() {
+				w.limit(limit.Total)
+			}
+			if opened.First.Token != "" {
+				w.send(now, first.Spacing)
+			}
+			return s.write(ctx, w)
 		}
-		w, err := s.store(was, r)
-		if err != nil {
-			return err
+		a, err := open(first)
+		if err == nil && a.word == tooSoon {
+			wait := first.Spacing - now.Sub(time.UnixMicro(a.is))
+			if a, err = open(nil); a.word == written {
+				opened.First.Wait = wait
+			}
 		}
-		if limit.Known && opened.How != store.Exists && r.Counts() {
-			w.limit(limit.Total)
-		}
-		a, err := s.write(ctx, w)
 		switch {
 		case err != nil:
 			return err
@@ -60,7 +72,8 @@ func (s *Store) Sending(ctx context.Context, id string, p store.Permission) (att
 			return err
 		}
 		r := was.Clone()
-		if attempt = r.BeginSend(p, time.Time{}, now); attempt.Token == "" { // the spacing is the order's to say
+		attempt = r.BeginSend(p, time.Time{}, now) // the spacing is the order's to say
+		if attempt.Token == "" || r.Attempts == was.Attempts {
 			return nil
 		}
 		w, err := s.store(was, r)
@@ -89,7 +102,7 @@ func (s *Store) Sending(ctx context.Context, id string, p store.Permission) (att
 // Settle implements [store.Ledger].
 func (s *Store) Settle(ctx context.Context, id string, settlement store.Settlement) (store.Refund, bool, error) {
 	var settled bool
-	r, err := s.change(ctx, "settle", id, func(r *store.Refund, now time.Time) bool {
+	r, err := s.change(ctx, "settle", id, func(r *store.Refund, w *step) { w.take(settlement.Notice, *r) }, func(r *store.Refund, now time.Time) bool {
 		*r, settled = r.Apply(settlement, now)
 		return true
 	})
@@ -98,7 +111,7 @@ func (s *Store) Settle(ctx context.Context, id string, settlement store.Settleme
 
 // Deliver implements [store.Ledger].
 func (s *Store) Deliver(ctx context.Context, id string, event store.Event, lease time.Duration) (token string, done bool, err error) {
-	_, err = s.change(ctx, "deliver", id, func(r *store.Refund, now time.Time) bool {
+	_, err = s.change(ctx, "deliver", id, nil, func(r *store.Refund, now time.Time) bool {
 		token, done = r.BeginDelivery(event, lease, now)
 		return token != ""
 	})
@@ -109,10 +122,12 @@ func (s *Store) Deliver(ctx context.Context, id string, event store.Event, lease
 }
 
 // Delivered implements [store.Ledger].
-func (s *Store) Delivered(ctx context.Context, id string, event store.Event, token string) (held bool, err error) {
-	return s.decide(ctx, "delivered", id, func(r *store.Refund, now time.Time) bool {
-		return r.EndDelivery(event, token, true, "", now)
+func (s *Store) Delivered(ctx context.Context, id string, event store.Event, token string, done store.Notice) (held, completed bool, err error) {
+	_, owned, err := s.changeWith(ctx, "delivered", id, func(_ *store.Refund, w *step) { w.complete(done) }, func(r *store.Refund, now time.Time) bool {
+		held = r.EndDelivery(event, token, true, "", now)
+		return held
 	})
+	return held && err == nil, held && owned && done.Key != "" && err == nil, err
 }
 
 // Undelivered implements [store.Ledger].
@@ -131,7 +146,7 @@ func (s *Store) Redeliver(ctx context.Context, id string, event store.Event, act
 
 // Get implements [store.Ledger].
 func (s *Store) Get(ctx context.Context, id string) (store.Refund, error) {
-	return s.change(ctx, "get", id, func(*store.Refund, time.Time) bool { return false })
+	return s.change(ctx, "get", id, nil, func(*store.Refund, time.Time) bool { return false })
 }
 
 // Now implements [store.Clock].
@@ -144,8 +159,14 @@ func (s *Store) Now(ctx context.Context) (time.Time, error) {
 }
 
 // change is a step that changes one refund: decide does so, and tells whether to store
-// it.
-func (s *Store) change(ctx context.Context, what, id string, decide func(r *store.Refund, now time.Time) bool) (r store.Refund, err error) {
+// it. more, or nil, adds to the step that stores it.
+func (s *Store) change(ctx context.Context, what, id string, more func(*store.Refund, *step), decide func(r *store.Refund, now time.Time) bool) (store.Refund, error) {
+	r, _, err := s.changeWith(ctx, what, id, more, decide)
+	return r, err
+}
+
+// changeWith is change, and tells whether the claim that more ended was the caller's.
+func (s *Store) changeWith(ctx context.Context, what, id string, more func(*store.Refund, *step), decide func(r *store.Refund, now time.Time) bool) (r store.Refund, owned bool, err error) {
 	err = retry(ctx, what, func() error {
 		was, now, err := s.read(ctx, id)
 		if err != nil {
@@ -160,21 +181,30 @@ func (s *Store) change(ctx context.Context, what, id string, decide func(r *stor
 		if err != nil {
 			return err
 		}
-		a, err := s.write(ctx, w)
-		if err == nil && a.word != written {
-			err = errConflict
+		if more != nil {
+			more(&r, &w)
 		}
-		return err
+		a, err := s.write(ctx, w)
+		switch {
+		case err != nil:
+			return err
+		case a.word == alreadyDone || a.word == anothers:
+			return store.ErrTaken
+		case a.word != written:
+			return errConflict
+		}
+		owned = a.owned
+		return nil
 	})
 	if err != nil {
-		return store.Refund{}, err
+		return store.Refund{}, false, err
 	}
-	return r, nil
+	return r, owned, nil
 }
 
 // decide is change for a step that is stored only if do says that it did something.
 func (s *Store) decide(ctx context.Context, what, id string, do func(r *store.Refund, now time.Time) bool) (did bool, err error) {
-	_, err = s.change(ctx, what, id, func(r *store.Refund, now time.Time) bool {
+	_, err = s.change(ctx, what, id, nil, func(r *store.Refund, now time.Time) bool {
 		did = do(r, now)
 		return did
 	})

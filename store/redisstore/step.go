@@ -58,7 +58,8 @@ type sendPart struct {
 type claimPart struct {
 	Token string `json:"token"`
 	Lease int64  `json:"lease"`
-	Keep  int64  `json:"keep"` // in milliseconds
+	Done  bool   `json:"done,omitempty"` // it is done at once
+	Keep  int64  `json:"keep"`           // in milliseconds
 }
 
 // endPart ends the claim, if the token owns it. If it does not, the rest is written all
@@ -137,6 +138,25 @@ func (w *step) send(at time.Time, spacing time.Duration) {
 	}
 }
 
+// take claims a notification in the same step, by which r has become what it is. If
+// nothing of it is due, the notification is done.
+func (w *step) take(n store.Notice, r store.Refund) {
+	if n.Key == "" {
+		return
+	}
+	w.key, w.Claim = n.Key, claimFor(n.Token, n.Lease)
+	if len(r.Due()) == 0 {
+		w.Claim.Done, w.Claim.Keep = true, n.Keep.Milliseconds()
+	}
+}
+
+// complete ends a claimed notification in the same step.
+func (w *step) complete(n store.Notice) {
+	if n.Key != "" {
+		w.key, w.Complete = n.Key, &endPart{Token: n.Token, Keep: n.Keep.Milliseconds()}
+	}
+}
+
 //go:embed step.lua
 var stepLua string
 
@@ -172,7 +192,7 @@ func retry(ctx context.Context, what string, try func() error) error {
 	for tries := 1; ; tries++ {
 		err := try()
 		switch {
-		case err == nil || errors.Is(err, store.ErrNotFound):
+		case err == nil || errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrTaken):
 			return err
 		case !errors.Is(err, errConflict):
 			return fmt.Errorf("redisstore: %s: %w", what, err)

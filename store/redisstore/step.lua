@@ -68,7 +68,11 @@ if row then
     end
   end
 end
-if step.claim then
+if step.claim and step.claim.done then
+  redis.call('DEL', claim)
+  redis.call('HSET', claim, 'done', 1)
+  redis.call('PEXPIRE', claim, step.claim.keep)
+elseif step.claim then
   redis.call('HSET', claim, 'token', step.claim.token, 'until', now + step.claim.lease)
   redis.call('PEXPIRE', claim, step.claim.keep)
 end

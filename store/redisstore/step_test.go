@@ -31,7 +31,7 @@ func trade(order, number string) store.Refund {
 
 func mustOpen(t testing.TB, s *redisstore.Store, r store.Refund) store.Refund {
 	t.Helper()
-	r, opened, err := s.Open(t.Context(), r, store.Limit{})
+	r, opened, err := s.Open(t.Context(), r, store.Limit{}, nil)
 	if err != nil || opened.How != store.Created {
 		t.Fatalf("Open = %+v, %v", opened, err)
 	}
@@ -46,7 +46,7 @@ func TestStep(t *testing.T) {
 		return r
 	}
 	admit := func(was store.Refund, now time.Time) store.Refund {
-		r, _, _ := store.Admit(nil, was, 0, store.Limit{}, now)
+		r, _, _ := store.Admit(nil, was, store.OrderState{}, store.Limit{}, nil, now)
 		r.BeginSend(store.Permission{Lease: time.Minute}, time.Time{}, now)
 		return r
 	}
@@ -249,7 +249,7 @@ func anything(ctx context.Context, s *redisstore.Store, dice *rand.Rand, total m
 	var err error
 	switch dice.IntN(6) {
 	case 0, 1:
-		_, _, err = s.Open(ctx, r, store.Limit{Total: total, Known: true})
+		_, _, err = s.Open(ctx, r, store.Limit{Total: total, Known: true}, nil)
 	case 2:
 		var was store.Refund
 		if was, err = s.Get(ctx, r.ID); err == nil {
@@ -270,7 +270,7 @@ func anything(ctx context.Context, s *redisstore.Store, dice *rand.Rand, total m
 		var token string
 		event := []store.Event{store.RefundSucceeded, store.RefundFailed}[dice.IntN(2)]
 		if token, _, err = s.Deliver(ctx, r.ID, event, time.Minute); err == nil && token != "" {
-			_, err = s.Delivered(ctx, r.ID, event, token)
+			_, _, err = s.Delivered(ctx, r.ID, event, token, store.Notice{})
 		}
 	case 5:
 		_, err = s.Due(ctx, "app", time.Millisecond, 3, dice.IntN(2) == 0)
@@ -308,7 +308,7 @@ func TestAnswersThatAreLost(t *testing.T) {
 	mustOpen(t, s, trade("order", "first")) // and so the scripts are known
 	id := trade("order", "number").ID
 	losing("Open", func() (bool, error) {
-		_, opened, err := s.Open(t.Context(), trade("order", "number"), store.Limit{Total: 2_00, Known: true})
+		_, opened, err := s.Open(t.Context(), trade("order", "number"), store.Limit{Total: 2_00, Known: true}, nil)
 		return opened.How == store.Created, err
 	})
 	losing("Sending", func() (bool, error) {
@@ -324,7 +324,10 @@ func TestAnswersThatAreLost(t *testing.T) {
 		token, _, err = s.Deliver(t.Context(), id, store.RefundSucceeded, time.Minute)
 		return token != "", err
 	})
-	losing("Delivered", func() (bool, error) { return s.Delivered(t.Context(), id, store.RefundSucceeded, token) })
+	losing("Delivered", func() (bool, error) {
+		held, _, err := s.Delivered(t.Context(), id, store.RefundSucceeded, token, store.Notice{})
+		return held, err
+	})
 	losing("Claim", func() (bool, error) {
 		token, _, err := s.Claim(t.Context(), "key", time.Minute)
 		return token != "", err
