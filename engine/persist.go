@@ -11,7 +11,7 @@ import (
 // persist is retry for what has happened already, and so must be written down even
 // if whoever waited for it has gone: that a hook ran, however late it returned.
 func persist(ctx context.Context, write func(context.Context) error) error {
-	ctx, cancel := lasting(ctx)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTime)
 	defer cancel()
 	return retry(ctx, write)
 }

@@ -20,23 +20,7 @@ func (e *Engine) refund(ctx context.Context, r store.Refund, token string, keep 
 	ctx, ended := e.observe(ctx, opOf(OpRefund, r))
 	defer func() { ended(refundEnded(r, err)) }()
 
-	var limit store.Limit
-	var recorded store.Refund
-	var opened store.Opened
-	first := store.Permission{Token: rand.Text(), Lease: e.patience()}
-	if p, known := e.productOf(r); known {
-		first.Spacing = p.spacing
-	}
-	began := time.Now()
-	for range 3 { // a refund may fail between admit and record, and then needs a reservation after all
-		if limit, err = e.admit(ctx, r); err != nil {
-			return Result{}, err
-		}
-		recorded, opened, err = e.record(ctx, r, limit, first)
-		if err != nil || opened.How != store.OverLimit || limit.Total != 0 {
-			break
-		}
-	}
+	recorded, opened, limit, made, err := e.open(ctx, r)
 	if err != nil {
 		return Result{}, err
 	}
@@ -68,16 +52,35 @@ func (e *Engine) refund(ctx context.Context, r store.Refund, token string, keep 
 	}
 	repeated := opened.How != store.Created
 	c := newClaimAtOnce()
-	if opened.First.Token != "" {
-		recorded.Lease = store.Lease{} // ours: nobody else is sending it
-	}
-	out := opened.How == store.Exists && !recorded.Unsent()
-	r, err = e.advance(ctx, recorded, token, c, out, e.reserved(opened.First, first, began))
+	r, err = e.advance(ctx, recorded, token, c, opened.How == store.Exists && !recorded.Unsent(), made)
 	if err != nil {
 		return Result{Refund: r, Repeated: repeated}, err
 	}
 	result := e.conclude(ctx, r, c, repeated)
 	return result, result.err(r.Lease.Held(r.AsOf))
+}
+
+// open asks the host for leave and for the order's total, and records the refund and
+// its first send, which is made then. It returns the limit that the total set.
+func (e *Engine) open(ctx context.Context, r store.Refund) (recorded store.Refund, opened store.Opened, limit store.Limit, made reserved, err error) {
+	first := store.Permission{Token: rand.Text(), Lease: e.patience()}
+	if p, known := e.productOf(r); known {
+		first.Spacing = p.spacing
+	}
+	began := time.Now()
+	for range 3 { // a refund may fail between admit and record, and then needs a reservation after all
+		if limit, err = e.admit(ctx, r); err != nil {
+			break
+		}
+		recorded, opened, err = e.record(ctx, r, limit, first)
+		if err != nil || opened.How != store.OverLimit || limit.Total != 0 {
+			break
+		}
+	}
+	if opened.First.Token != "" {
+		recorded.Lease = store.Lease{} // ours: nobody else is sending it
+	}
+	return recorded, opened, limit, e.reserved(opened.First, first, began), err
 }
 
 // record opens a refund together with its first send, or fails while a client still
