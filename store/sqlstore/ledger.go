@@ -36,7 +36,11 @@ func (s *Store) Open(ctx context.Context, asked store.Refund, limit store.Limit,
 			if !changed {
 				return nil
 			}
-			return s.write(ctx, was, r, terms{limit: limit, send: first})
+			by := terms{limit: limit}
+			if opened.First.Token != "" {
+				by.send = first
+			}
+			return s.write(ctx, was, r, by)
 		}
 		err = open(first)
 		if soon, is := errors.AsType[*tooSoonError](err); is {

@@ -93,6 +93,19 @@ var firstTests = []test{
 		mustSend(t, s, second.ID, 0, long)
 		openFirst(t, s, trade("other order", "second"), unlimited, first("other", long), store.Created, 1)
 	}},
+	{"what exists is not sent, also where something is filled in", func(t *testing.T, s store.Store) {
+		mustOpen(t, s, coupon("auth", "never sent"), unlimited, store.Created)
+		openFirst(t, s, coupon("auth", "sent"), unlimited, first("sent", 0), store.Created, 1)
+		for _, number := range []string{"never sent", "sent"} {
+			r := coupon("auth", number)
+			r.OutOrderNo = "order"
+			before := mustGet(t, s, r.ID)
+			openFirst(t, s, r, unlimited, first("other", 0), store.Exists, 0)
+			if got := mustGet(t, s, r.ID); got.OutOrderNo != "order" || got.Attempts != before.Attempts || !got.SentAt.Equal(before.SentAt) {
+				t.Errorf("%s: %+v, was %+v", number, got, before)
+			}
+		}
+	}},
 	{"one opens and sends", func(t *testing.T, s store.Store) {
 		var got tally
 		race(func(n int) {
