@@ -19,7 +19,7 @@ func (s *Store) Open(ctx context.Context, asked store.Refund, limit store.Limit,
 		case err == nil:
 			found = &was.Refund
 		case !errors.Is(err, store.ErrNotFound):
-			return err
+			return fmt.Errorf("%w: %w", store.ErrNotWritten, err)
 		}
 		open := func(first *store.Permission) (a answer, err error) {
 			// Whether the total and the spacing allow it the step decides.
@@ -68,8 +68,11 @@ func (s *Store) Open(ctx context.Context, asked store.Refund, limit store.Limit,
 func (s *Store) Sending(ctx context.Context, id string, p store.Permission) (attempt store.Attempt, err error) {
 	err = retry(ctx, "send", func() error {
 		was, now, err := s.read(ctx, id)
-		if err != nil {
+		if errors.Is(err, store.ErrNotFound) {
 			return err
+		}
+		if err != nil {
+			return fmt.Errorf("%w: %w", store.ErrNotWritten, err)
 		}
 		r := was.Clone()
 		attempt = r.BeginSend(p, time.Time{}, now) // the spacing is the order's to say

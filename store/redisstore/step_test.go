@@ -361,3 +361,19 @@ func (l *leaky) Read(b []byte) (int, error) {
 	}
 	return n, err
 }
+
+// Without a server nothing is written, for certain: whoever asked may be told so.
+func TestNothingIsWrittenWithoutAServer(t *testing.T) {
+	client := server(t)
+	s, err := redisstore.New(client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = client.Close()
+	if _, _, err := s.Open(t.Context(), trade("order", "number"), store.Limit{}, nil); !errors.Is(err, store.ErrNotWritten) {
+		t.Errorf("Open: %v", err)
+	}
+	if _, err := s.Sending(t.Context(), "rf_x", store.Permission{Lease: time.Minute}); !errors.Is(err, store.ErrNotWritten) {
+		t.Errorf("Sending: %v", err)
+	}
+}
