@@ -94,8 +94,10 @@ func (e *Engine) handlePlain(ctx context.Context, claimed store.Notice, r store.
 		return err
 	}
 	return e.whileClaimed(ctx, claimed, func() (bool, error) {
-		err := e.deliverAll(ctx, []store.Refund{r}, c)
-		return c.done, err
+		if err := e.deliverAll(ctx, []store.Refund{r}, c); err != nil {
+			return false, err // a hook that still runs may complete it yet
+		}
+		return c.done, nil
 	})
 }
 
