@@ -64,6 +64,9 @@ func (e *Engine) handle(ctx context.Context, n *notify.Notification, other func(
 		other = func(ctx context.Context) error { return e.hook(ctx, n) }
 	}
 	claimed := store.Notice{Key: e.config.App.ID + "/" + n.ID, Lease: e.patience(), Keep: keepNotifyID}
+	if memory, ok := e.ledger.(interface{ Knows(key string) bool }); ok && memory.Knows(claimed.Key) {
+		return true, nil
+	}
 	if r, s, plain := e.plain(ctx, n); plain {
 		claimed.Token = rand.Text()
 		if err := e.handlePlain(ctx, claimed, r, s); !errors.Is(err, store.ErrTaken) {

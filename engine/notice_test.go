@@ -272,3 +272,27 @@ func TestTheSameNoticeAtOnce(t *testing.T) {
 	wg.Wait()
 	s.ExpectTold("refund_succeeded")
 }
+
+// A notification that this process knows costs the store nothing.
+func TestKnownNoticeAsksNobody(t *testing.T) {
+	for name, fields := range map[string]map[string]string{
+		"a refund": shoptest.RefundNotice(map[string]string{"trade_no": "-"}), "a payment": shoptest.PaymentNotice("p1"),
+	} {
+		s := shoptest.NewShop(t)
+		s.Trade()
+		s.Expect(s.Refund(shoptest.Partly), 200, "succeeded")
+		var calls atomic.Int64
+		s.Around(func(_ context.Context, _ shoptest.Call, call func() error) error {
+			calls.Add(1)
+			return call()
+		})
+		form := s.Alipay.SignedNotice(fields)
+		if r := s.Notice(form); r.Text != "success" || calls.Load() == 0 {
+			t.Fatalf("%s: %d %s, after %d calls", name, r.Status, r.Text, calls.Load())
+		}
+		calls.Store(0)
+		if r := s.Notice(form); r.Text != "success" || calls.Load() != 0 {
+			t.Errorf("%s, again: %d %s, after %d calls", name, r.Status, r.Text, calls.Load())
+		}
+	}
+}

@@ -66,6 +66,14 @@ type completed struct{}
 // still complete what nobody else took meanwhile.
 const linger = time.Hour
 
+// Knows tells whether a key is done.
+func (m *Memory) Knows(key string) bool {
+	s := m.claims.lock(key)
+	defer s.mu.Unlock()
+	done, _ := s.claimed(key)
+	return done
+}
+
 // Local says that there is nothing that [Remember] could spare.
 func (m *Memory) Local() {}
 

@@ -7,10 +7,10 @@ import (
 )
 
 // Remember returns a store over s that keeps the notifications that are done in this
-// process's memory too: one that Alipay delivers again costs the database nothing. Who
-// owns a key is always decided by s. It is a [Transactor] if s is one. A [Memory], and
-// any other that answers from the process's memory and says so by a method Local(), is
-// returned as it is.
+// process's memory too: one that Alipay delivers again costs the database nothing; its
+// method Knows(key) tells without asking. Who owns a key is always decided by s. It is a
+// [Transactor] if s is one. A [Memory], and any other that answers from the process's
+// memory and says so by a method Local(), is returned as it is.
 //
 // A key that this process completed is remembered as long as s keeps it; one
 // that s says is done, for an hour: s does not tell how much longer it keeps
@@ -39,7 +39,7 @@ type remembering struct {
 
 // Claim implements [Claims].
 func (r *remembering) Claim(ctx context.Context, key string, lease time.Duration) (token string, done bool, err error) {
-	if r.knows(key) {
+	if r.Knows(key) {
 		return "", true, nil
 	}
 	token, done, err = r.Store.Claim(ctx, key, lease)
@@ -60,7 +60,7 @@ func (r *remembering) Complete(ctx context.Context, key, token string, keep time
 
 // Settle implements [Ledger].
 func (r *remembering) Settle(ctx context.Context, id string, s Settlement) (Refund, bool, error) {
-	if r.knows(s.Notice.Key) {
+	if r.Knows(s.Notice.Key) {
 		return Refund{}, false, ErrTaken
 	}
 	settled, changed, err := r.Store.Settle(ctx, id, s)
@@ -87,7 +87,7 @@ type rememberingTx struct {
 
 // DeliverTx implements [Transactor].
 func (r *rememberingTx) DeliverTx(ctx context.Context, id string, event Event, learnt *Settlement, hook func(context.Context, *sql.Tx, Refund) error) (settled Refund, done bool, err error) {
-	if learnt != nil && r.knows(learnt.Notice.Key) {
+	if learnt != nil && r.Knows(learnt.Notice.Key) {
 		return Refund{}, false, ErrTaken
 	}
 	settled, done, err = r.tx.DeliverTx(ctx, id, event, learnt, hook)
@@ -97,7 +97,8 @@ func (r *rememberingTx) DeliverTx(ctx context.Context, id string, event Event, l
 	return settled, done, err
 }
 
-func (r *remembering) knows(key string) bool {
+// Knows tells whether a key is done, as far as this process knows, and asks nobody.
+func (r *remembering) Knows(key string) bool {
 	if key == "" {
 		return false
 	}
