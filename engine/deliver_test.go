@@ -439,3 +439,42 @@ func TestTransactionalHookThatHangs(t *testing.T) {
 		}
 	})
 }
+
+// A transaction that does not end, whatever its context says, keeps no caller; here it
+// locks nothing, so that a question settles the refund beside it. The host hears of it
+// when it ends, once.
+func TestTransactionThatDoesNotEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s *shoptest.Shop
+		db := &endless{transactor: &transactor{Memory: store.NewMemory()}, ends: make(chan struct{})}
+		s = shoptest.NewShop(t, func(c *alirefund.Config) {
+			c.Store, c.OnRefundSucceeded = db, nil
+			c.OnRefundSucceededTx = func(_ context.Context, _ *sql.Tx, e alirefund.RefundSucceeded) error {
+				return s.Hook(store.RefundSucceeded, e.Refund)
+			}
+		})
+		s.Trade()
+		began := time.Now()
+		r := s.Refund(shoptest.Partly)
+		s.Expect(r, 200, "succeeded")
+		if took := time.Since(began); r.Body["delivered"] != false || took > 20*time.Second {
+			t.Errorf("answered after %v: %s", took, r.Text)
+		}
+		close(db.ends)
+		synctest.Wait()
+		s.ExpectTold("refund_succeeded")
+		s.Expect(s.Refund(shoptest.Partly), 200, "succeeded")
+		s.ExpectTold("refund_succeeded")
+		s.ExpectMoved("R1=8.88")
+	})
+}
+
+type endless struct {
+	*transactor
+	ends chan struct{}
+}
+
+func (d *endless) DeliverTx(ctx context.Context, id string, event store.Event, learnt *store.Settlement, hook func(context.Context, *sql.Tx, store.Refund) error) (store.Refund, bool, error) {
+	<-d.ends
+	return d.transactor.DeliverTx(context.WithoutCancel(ctx), id, event, learnt, hook)
+}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/alirefund/alirefund/store"
 )
@@ -18,7 +19,7 @@ func (e *Engine) deliverTx(ctx context.Context, r store.Refund) bool {
 		return <-e.begin(ctx, hookOf(string(store.RefundSucceeded), r), func(ctx context.Context) error { return e.callTx(ctx, tx, r) })
 	})
 	e.sayDelivered(ctx, r, done, err)
-	return done
+	return done && err == nil
 }
 
 // settleTx is deliverTx with what was learnt in the same transaction: what Alipay's
@@ -27,7 +28,9 @@ func (e *Engine) deliverTx(ctx context.Context, r store.Refund) bool {
 // be recorded.
 //
 // A hook that takes longer than it may has failed: its transaction ends, so that what
-// was learnt can be recorded. It is not called beside itself all the same.
+// was learnt can be recorded. It is not called beside itself all the same. Where the
+// transaction cannot end, because a statement hangs that heeds no context, the caller
+// does not wait: then what was learnt is not recorded, and is asked about again.
 func (e *Engine) settleTx(ctx context.Context, r store.Refund, c *claim, s store.Settlement) (settled store.Refund, changed bool, err error) {
 	if e.tx == nil || c == nil || !c.atOnce || s.Finding != store.Success {
 		return store.Refund{}, false, nil
@@ -36,30 +39,52 @@ func (e *Engine) settleTx(ctx context.Context, r store.Refund, c *claim, s store
 	if leave == nil {
 		return store.Refund{}, false, nil
 	}
-	var running sync.WaitGroup
-	var broken bool // the hook may be running still
-	settled, done, err := e.tx.DeliverTx(ctx, r.ID, store.RefundSucceeded, &s, func(ctx context.Context, tx *sql.Tx, r store.Refund) error {
-		c.tried = true
+	ended := make(chan settledTx, 1)
+	end := e.hooks.beginIn(ctx)
+	go func() {
+		defer end()
+		var running sync.WaitGroup
+		defer func() { running.Wait(); leave() }()
+		ended <- e.callSettleTx(ctx, r, s, &running)
+	}()
+	var t settledTx
+	select {
+	case t = <-ended:
+	case <-time.After(e.config.Times.HookTimeout + storeTime):
+		t = settledTx{tried: true, err: errHeld}
+	}
+	if errors.Is(t.err, store.ErrTaken) || errors.Is(t.err, errHeld) {
+		return store.Refund{}, false, t.err
+	}
+	c.tried = c.tried || t.tried
+	if t.tried || t.err != nil {
+		e.sayDelivered(ctx, r, t.done, t.err)
+	}
+	return t.settled, t.settled.ID != "" && t.settled.SettledAt.Equal(t.settled.AsOf), nil
+}
+
+// errHeld: the hook's transaction does not end, and holds the refund.
+var errHeld = errors.New("the transactional hook holds the refund")
+
+// settledTx is what became of the transaction; tried: the hook was called.
+type settledTx struct {
+	settled     store.Refund
+	done, tried bool
+	err         error
+}
+
+// callSettleTx makes the transaction. The hook may be running still when it returns.
+func (e *Engine) callSettleTx(ctx context.Context, r store.Refund, s store.Settlement, running *sync.WaitGroup) (t settledTx) {
+	t.settled, t.done, t.err = e.tx.DeliverTx(ctx, r.ID, store.RefundSucceeded, &s, func(ctx context.Context, tx *sql.Tx, r store.Refund) error {
+		t.tried = true
 		running.Add(1)
 		_, err := answered(ctx, e, hookOf(string(store.RefundSucceeded), r), func(ctx context.Context) (struct{}, error) {
 			defer running.Done()
 			return struct{}{}, e.callTx(ctx, tx, r)
 		})
-		_, broken = errors.AsType[*brokenError](err)
 		return err
 	})
-	if broken {
-		go func() { running.Wait(); leave() }()
-	} else {
-		leave()
-	}
-	if errors.Is(err, store.ErrTaken) {
-		return store.Refund{}, false, err
-	}
-	if c.tried || err != nil {
-		e.sayDelivered(ctx, r, done, err)
-	}
-	return settled, settled.ID != "" && settled.SettledAt.Equal(settled.AsOf), nil
+	return t
 }
 
 func (e *Engine) callTx(ctx context.Context, tx *sql.Tx, r store.Refund) error {

@@ -21,6 +21,9 @@ func (e *Engine) refund(ctx context.Context, r store.Refund, token string, keep 
 	defer func() { ended(refundEnded(r, err)) }()
 
 	recorded, opened, limit, made, err := e.open(ctx, r)
+	if keep && errors.Is(err, ErrStore) {
+		e.tokens.Store(r.ID, token) // it may be recorded, and asked about
+	}
 	if err != nil {
 		return Result{}, err
 	}
@@ -95,7 +98,8 @@ func (e *Engine) record(ctx context.Context, r store.Refund, limit store.Limit, 
 	waiting, cancel := context.WithTimeout(ctx, storeTime)
 	defer cancel()
 	err = open(waiting)
-	return recorded, opened, certain(ctx, err, open)
+	err = certain(ctx, err, open)
+	return recorded, opened, err
 }
 
 // confirmAmount asks Alipay for the amount of a refund that is known from a

@@ -182,7 +182,7 @@ func (m *Memory) Settle(ctx context.Context, id string, s Settlement) (Refund, b
 	if s.Notice.Key != "" {
 		claims = m.claims.lock(s.Notice.Key)
 		defer claims.mu.Unlock()
-		if _, taken := claims.claimed(s.Notice.Key); taken {
+		if _, taken := claims.claimed(s.Notice.Key); taken && !claims.owns(s.Notice.Key, s.Notice.Token) {
 			return Refund{}, false, ErrTaken
 		}
 	}

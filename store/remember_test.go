@@ -187,7 +187,9 @@ func TestRememberNoticesOfSteps(t *testing.T) {
 	if _, _, err := s.Settle(t.Context(), r.ID, first); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := s.Settle(t.Context(), r.ID, notice("first")); !errors.Is(err, store.ErrTaken) {
+	others := notice("first")
+	others.Notice.Token = "another's"
+	if _, _, err := s.Settle(t.Context(), r.ID, others); !errors.Is(err, store.ErrTaken) {
 		t.Errorf("taken, and then: %v", err)
 	}
 	if token, done, err := s.Claim(t.Context(), "first", time.Minute); token != "" || done || err != nil {

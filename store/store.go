@@ -91,8 +91,9 @@ type Ledger interface {
 
 	// Settle records what was learnt, by [Refund.Apply], a note included, and
 	// tells whether that changed the refund's state. With s.Notice it takes the
-	// notification in the same step, or fails with [ErrTaken]; if nothing is due of the
-	// refund then, the notification is done. It fails with [ErrNotFound].
+	// notification in the same step, or fails with [ErrTaken], unless it has been taken by
+	// the same token; if nothing is due of the refund then, the notification is done. It
+	// fails with [ErrNotFound].
 	Settle(ctx context.Context, id string, s Settlement) (Refund, bool, error)
 
 	// Deliver takes the delivery of one event for the length of lease. It

@@ -101,7 +101,9 @@ func TestWriteTransactions(t *testing.T) {
 		if writes, queries := spy.take(); writes+len(queries) != 0 {
 			t.Errorf("a known notice: %d writes and %d queries", writes, len(queries))
 		}
-		_, _, err = s.Settle(t.Context(), r.ID, notice("notice")) // by another process
+		says = notice("notice")
+		says.Notice.Token = "another's"
+		_, _, err = s.Settle(t.Context(), r.ID, says)
 		must(errors.Is(err, store.ErrTaken), nil)
 		wrote("a notice that another process knows", 0)
 

@@ -12,15 +12,20 @@ import (
 
 // Open implements [store.Ledger].
 func (s *Store) Open(ctx context.Context, asked store.Refund, limit store.Limit, first *store.Permission) (r store.Refund, opened store.Opened, err error) {
+	wrote := false // or tried to: what a lost answer did is not known any more
 	err = retry(ctx, "open", func() error {
 		was, now, err := s.read(ctx, asked.ID)
 		var found *store.Refund
 		switch {
 		case err == nil:
 			found = &was.Refund
-		case !errors.Is(err, store.ErrNotFound):
+		case errors.Is(err, store.ErrNotFound):
+		case wrote:
+			return err
+		default:
 			return fmt.Errorf("%w: %w", store.ErrNotWritten, err)
 		}
+		wrote = true
 		open := func(first *store.Permission) (a answer, err error) {
 			// Whether the total and the spacing allow it the step decides.
 			var changes bool
@@ -66,11 +71,13 @@ func (s *Store) Open(ctx context.Context, asked store.Refund, limit store.Limit,
 
 // Sending implements [store.Ledger].
 func (s *Store) Sending(ctx context.Context, id string, p store.Permission) (attempt store.Attempt, err error) {
+	wrote := false // or tried to
 	err = retry(ctx, "send", func() error {
 		was, now, err := s.read(ctx, id)
-		if errors.Is(err, store.ErrNotFound) {
+		if errors.Is(err, store.ErrNotFound) || err != nil && wrote {
 			return err
 		}
+		wrote = true
 		if err != nil {
 			return fmt.Errorf("%w: %w", store.ErrNotWritten, err)
 		}

@@ -28,6 +28,7 @@ func (s *Store) DeliverTx(ctx context.Context, id string, event store.Event, lea
 	var failed error     // of hook, or of the commit
 	var marked time.Time // by a transaction whose hook failed
 	err = s.step(ctx, "deliver", id, func(was row) (wrote bool, err error) {
+		done = false
 		now, err := s.clock.now(ctx)
 		if err != nil {
 			return false, err

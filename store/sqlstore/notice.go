@@ -31,7 +31,12 @@ func (s *Store) takeNotice(ctx context.Context, tx *sql.Tx, n store.Notice, r st
 		done, until = 1, after(r.AsOf, n.Keep)
 	}
 	added, err := s.exec(ctx, tx, "{insert} INTO {claims} (id, token, done, until_at) VALUES (?, ?, ?, ?) {or nothing}", claimID(n.Key), n.Token, done, until)
-	if err == nil && added == 0 {
+	if err != nil || added == 1 {
+		return err
+	}
+	// The same step may have been done before, and its answer lost.
+	again, err := s.exec(ctx, tx, "UPDATE {claims} SET done = ?, until_at = ? WHERE id = ? AND token = ? AND done <= ?", done, until, claimID(n.Key), n.Token, done)
+	if err == nil && again == 0 {
 		return store.ErrTaken
 	}
 	return err

@@ -55,6 +55,12 @@ var noticeTests = []test{
 		mustSettle(t, s, id, says(notice("mine")))
 		claim(t, s, "notice", long, done)
 	}},
+	{"the same again finds what it did", func(t *testing.T, s store.Store) {
+		r := mustOpen(t, s, trade("order", "number"), unlimited, store.Created)
+		mustSettle(t, s, r.ID, says(notice("mine")))
+		mustSettle(t, s, r.ID, says(notice("mine")))
+		deliveredBy(t, s, r.ID, "mine", notice("mine"), true, true)
+	}},
 	{"not taken where somebody has it", func(t *testing.T, s store.Store) {
 		r := mustOpen(t, s, trade("order", "number"), unlimited, store.Created)
 		token := claim(t, s, "notice", long, owned)
