@@ -60,8 +60,8 @@ type Config struct {
 	// OnRefundSucceededTx, instead of OnRefundSucceeded, is called within a
 	// transaction of the store's database, in which the event is marked as
 	// delivered: what it writes by tx and the mark commit together, or neither
-	// does. It must use no other connection of that database. It wants a Store
-	// that is a store.Transactor.
+	// does. It must use no other connection of that database, and give its
+	// statements ctx. It wants a Store that is a store.Transactor.
 	OnRefundSucceededTx func(ctx context.Context, tx *sql.Tx, e RefundSucceeded) error
 	// OnRefundFailed: Alipay refused definitely, and nothing moved. With Rechecks in the
 	// refund Alipay was asked whether an earlier send of it had come to anything, and

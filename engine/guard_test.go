@@ -15,6 +15,7 @@ import (
 	"github.com/alirefund/alirefund"
 	"github.com/alirefund/alirefund/internal/shoptest"
 	"github.com/alirefund/alirefund/money"
+	"github.com/alirefund/alirefund/notify"
 	"github.com/alirefund/alirefund/store"
 )
 
@@ -67,6 +68,33 @@ func TestHookThatLeavesItsGoroutine(t *testing.T) {
 		}
 		s.Expect(s.Refund(shoptest.Partly), 200, "succeeded")
 		s.ExpectTold("refund_succeeded")
+	})
+}
+
+// OnNotification runs on the request's goroutine. If it leaves that, the notification is
+// free to be handled when it comes again.
+func TestNotificationHookThatLeavesItsGoroutine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		s := shoptest.NewShop(t, func(c *alirefund.Config) {
+			c.OnNotification = func(context.Context, *notify.Notification) error {
+				if calls++; calls == 1 {
+					runtime.Goexit()
+				}
+				return nil
+			}
+		})
+		form := s.Alipay.SignedNotice(shoptest.PaymentNotice("p1"))
+		left := make(chan struct{})
+		go func() {
+			defer close(left)
+			r := s.Notice(form)
+			t.Errorf("it was answered: %d %s", r.Status, r.Text)
+		}()
+		<-left
+		if r := s.Notice(form); r.Text != "success" || calls != 2 {
+			t.Errorf("%d %s, after %d calls", r.Status, r.Text, calls)
+		}
 	})
 }
 

@@ -82,15 +82,6 @@ type Settlement struct {
 	Amount                                       money.Amount
 }
 
-// Notice is a notification that a step of the ledger takes, or completes, beside what
-// it does to a refund: see [Claims], of which it is Claim and Complete. Without a Key it
-// is none.
-type Notice struct {
-	Key, Token string        // the caller makes the token, which is never used twice
-	Lease      time.Duration // of whoever handles it
-	Keep       time.Duration // for how long it is remembered as done
-}
-
 // Apply returns the refund with what was learnt, and whether that changed its
 // state. It is monotonic: nothing undoes a success, only a success undoes a
 // failure, and no refusal is a failure while an earlier send is unanswered,
