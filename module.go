@@ -91,6 +91,8 @@ type (
 	RefundFailed     = engine.RefundFailed
 	RefundUnresolved = engine.RefundUnresolved
 	DepositBack      = engine.DepositBack
+	Subscriber       = engine.Subscriber
+	Delivery         = engine.Delivery
 
 	ConfigError     = engine.ConfigError
 	ValidationError = engine.ValidationError

@@ -81,6 +81,10 @@ type Config struct {
 	// refund period, other messages. Without it they are not acknowledged, and Alipay repeats them.
 	OnNotification func(ctx context.Context, n *notify.Notification) error
 
+	// Subscribers are more who hear of refunds, each by itself: a host that books by
+	// OnRefundSucceededTx publishes by one of them.
+	Subscribers []Subscriber
+
 	// Observer is told what the engine does, for traces and metrics; nil: nobody.
 	Observer Observer
 	// Logger; default: text to standard error. It is given no key, token,

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -44,6 +45,7 @@ func (c Config) check() (Config, error) {
 	c.App.check(p)
 	c.checkProduct(p)
 	c.checkStore(p)
+	c.checkSubscribers(p)
 	c.checkGateway(p)
 	c.Times = c.Times.withDefaults(p)
 	if len(p.errs) > 0 {
@@ -51,6 +53,7 @@ func (c Config) check() (Config, error) {
 	}
 	c.App.NotifyURLs = slices.Clone(c.App.NotifyURLs)
 	c.App.SellerIDs = slices.Clone(c.App.SellerIDs)
+	c.Subscribers = slices.Clone(c.Subscribers)
 	if c.Gateway == "" {
 		c.Gateway = gateway.Production
 	}
@@ -120,6 +123,40 @@ func (c Config) checkStore(p *problems) {
 	}
 	if c.OnRefundSucceeded != nil {
 		p.add("OnRefundSucceededTx", "stands instead of OnRefundSucceeded; set one of them")
+	}
+}
+
+var subscriberName = regexp.MustCompile(`^[a-z0-9_-]{1,32}$`)
+
+func (c Config) checkSubscribers(p *problems) {
+	known := map[store.Event]bool{}
+	for n, s := range c.Subscribers {
+		field := fmt.Sprintf("Subscribers[%d]", n)
+		if !subscriberName.MatchString(s.Name) {
+			p.add(field+".Name", "wants up to 32 lower-case letters, digits, - and _")
+		}
+		switch s.Event {
+		case store.RefundSucceeded, store.RefundFailed, store.RefundUnresolved:
+		default:
+			p.add(field+".Event", "is none of store.RefundSucceeded, store.RefundFailed, store.RefundUnresolved")
+		}
+		if event := s.Event.For(s.Name); known[event] {
+			p.add(field, "is the second one of this name and event")
+		} else {
+			known[event] = true
+		}
+		ways := 0
+		for _, way := range []bool{s.Call != nil, s.CallTx != nil, s.Retired} {
+			if way {
+				ways++
+			}
+		}
+		if ways != 1 {
+			p.add(field+".Call", "is required, or CallTx instead of it, or Retired; one of the three")
+		}
+		if _, ok := c.Store.(store.Transactor); s.CallTx != nil && c.Store != nil && !ok {
+			p.add(field+".CallTx", "wants a Store on a database, such as sqlstore.New")
+		}
 	}
 }
 

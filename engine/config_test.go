@@ -34,6 +34,20 @@ func TestConfigOfRun(t *testing.T) {
 		{"both hooks", func(c *alirefund.Config) {
 			c.Store, c.OnRefundSucceededTx = &transactor{Memory: store.NewMemory()}, onTx
 		}, []string{"OnRefundSucceededTx"}},
+		{"subscribers", func(c *alirefund.Config) {
+			call := func(context.Context, alirefund.Delivery) error { return nil }
+			callTx := func(context.Context, *sql.Tx, alirefund.Delivery) error { return nil }
+			c.Subscribers = []alirefund.Subscriber{
+				{Name: "good", Event: store.RefundSucceeded, Call: call},
+				{Name: "good", Event: store.RefundFailed, Retired: true},
+				{Name: "a@b", Event: store.RefundSucceeded, Call: call},
+				{Name: "event", Event: "refund", Call: call},
+				{Name: "good", Event: store.RefundSucceeded, Call: call},
+				{Name: "none", Event: store.RefundSucceeded},
+				{Name: "two", Event: store.RefundSucceeded, Call: call, Retired: true},
+				{Name: "tx", Event: store.RefundSucceeded, CallTx: callTx},
+			}
+		}, []string{"Subscribers[2].Name", "Subscribers[3].Event", "Subscribers[4]", "Subscribers[5].Call", "Subscribers[6].Call", "Subscribers[7].CallTx"}},
 		{"nothing wrong", func(c *alirefund.Config) {
 			c.Store, c.OnRefundSucceeded, c.OnRefundSucceededTx = &transactor{Memory: store.NewMemory()}, nil, onTx
 		}, nil},

@@ -7,7 +7,7 @@ import (
 	"github.com/alirefund/alirefund/store"
 )
 
-// deliver calls the hooks of all events that are due, and returns whether none is
+// deliver calls the host's own hooks of all events that are due, and returns whether none is
 // left to deliver. Each event is leased, its hook called, and then marked: a crash
 // in between repeats the hook, and loses nothing. What the caller's settlement leased
 // by its [claim] is not leased again.
@@ -46,8 +46,8 @@ func (e *Engine) deliverBeside(ctx context.Context, r store.Refund, event store.
 
 // deliverOne delivers one event and tells whether the host has taken it.
 func (e *Engine) deliverOne(ctx context.Context, r store.Refund, event store.Event, c *claim) (delivered bool) {
-	if event == store.RefundSucceeded && e.tx != nil {
-		return !c.wasTried() && e.deliverTx(ctx, r)
+	if call := e.transactional(event); call != nil {
+		return !c.wasTried() && e.deliverTx(ctx, r, event, call)
 	}
 	var token string
 	var left time.Duration
@@ -106,6 +106,9 @@ func (e *Engine) mark(ctx context.Context, r store.Refund, event store.Event, to
 }
 
 func (e *Engine) call(ctx context.Context, event store.Event, r store.Refund) error {
+	if _, subscriber := event.Split(); subscriber != "" {
+		return e.subscribers.call(ctx, event, r)
+	}
 	r = r.Clone()
 	switch {
 	case event == store.RefundSucceeded && e.config.OnRefundSucceeded != nil:

@@ -10,15 +10,32 @@ import (
 	"github.com/alirefund/alirefund/store"
 )
 
-// deliverTx delivers a success within a transaction of the store's: the host's
+// callTx is a hook that is called within a transaction of the store's.
+type callTx func(ctx context.Context, tx *sql.Tx, r store.Refund) error
+
+// transactional returns the hook of the event, if it is such a one.
+func (e *Engine) transactional(event store.Event) callTx {
+	if event == store.RefundSucceeded && e.tx != nil {
+		return e.callTx
+	}
+	if s := e.subscribers.byEvent[event]; s.CallTx != nil {
+		return func(ctx context.Context, tx *sql.Tx, r store.Refund) error {
+			return s.CallTx(ctx, tx, deliveryOf(event, r))
+		}
+	}
+	return nil
+}
+
+// deliverTx delivers an event within a transaction of the store's: the host's
 // rows and the mark commit together, or neither does.
-func (e *Engine) deliverTx(ctx context.Context, r store.Refund) bool {
-	_, done, err := e.tx.DeliverTx(ctx, r.ID, store.RefundSucceeded, nil, func(ctx context.Context, tx *sql.Tx, r store.Refund) error {
+func (e *Engine) deliverTx(ctx context.Context, r store.Refund, event store.Event, call callTx) bool {
+	tx := e.ledger.(store.Transactor) // check has made sure
+	_, done, err := tx.DeliverTx(ctx, r.ID, event, nil, func(ctx context.Context, tx *sql.Tx, r store.Refund) error {
 		ctx, cancel := context.WithTimeout(ctx, e.config.Times.HookTimeout)
 		defer cancel()
-		return <-e.begin(ctx, hookOf(string(store.RefundSucceeded), r), func(ctx context.Context) error { return e.callTx(ctx, tx, r) })
+		return <-e.begin(ctx, hookOf(string(event), r), func(ctx context.Context) error { return call(ctx, tx, r) })
 	})
-	e.sayDelivered(ctx, r, done, err)
+	e.sayDelivered(ctx, r, event, done, err)
 	return done && err == nil
 }
 
@@ -58,7 +75,7 @@ func (e *Engine) settleTx(ctx context.Context, r store.Refund, c *claim, s store
 	}
 	c.tried = c.tried || t.tried
 	if t.tried || t.err != nil {
-		e.sayDelivered(ctx, r, t.done, t.err)
+		e.sayDelivered(ctx, r, store.RefundSucceeded, t.done, t.err)
 	}
 	return t.settled, t.settled.ID != "" && t.settled.SettledAt.Equal(t.settled.AsOf), nil
 }
@@ -91,11 +108,11 @@ func (e *Engine) callTx(ctx context.Context, tx *sql.Tx, r store.Refund) error {
 	return e.config.OnRefundSucceededTx(ctx, tx, RefundSucceeded{Refund: r.Clone()})
 }
 
-func (e *Engine) sayDelivered(ctx context.Context, r store.Refund, done bool, err error) {
+func (e *Engine) sayDelivered(ctx context.Context, r store.Refund, event store.Event, done bool, err error) {
 	switch {
 	case err != nil:
-		e.log.ErrorContext(ctx, "a transactional hook failed, or its commit; its event will be delivered again", "refund", r.ID, "error", err)
+		e.log.ErrorContext(ctx, "a transactional hook failed, or its commit; its event will be delivered again", "refund", r.ID, "event", event, "error", err)
 	case done:
-		e.log.InfoContext(ctx, "an event is delivered", "refund", r.ID, "event", store.RefundSucceeded)
+		e.log.InfoContext(ctx, "an event is delivered", "refund", r.ID, "event", event)
 	}
 }

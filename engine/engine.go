@@ -31,7 +31,9 @@ type Engine struct {
 	ledger   store.Store
 	tx       store.Transactor // the ledger, where the host is told of a success within a transaction
 	rules    *rules
-	log      *slog.Logger
+	// subscribers are the named ones.
+	subscribers subscribers
+	log         *slog.Logger
 	// tokens holds the app_auth_tokens that came with requests, by refund id,
 	// while Alipay is still to be asked about the refund. They are never stored.
 	tokens sync.Map

@@ -41,7 +41,7 @@ func (e *Engine) recordExternal(ctx context.Context, r store.Refund) error {
 	if r.Amount == 0 && r.OutRequestNo != "" {
 		r.Amount, _ = e.askAmount(ctx, r) // the notification proves the refund without it
 	}
-	r.Origin, r.State, r.Source = store.FromNotice, store.Succeeded, store.ByNotice
+	r.Origin, r.State, r.Source, r.Subscribed = store.FromNotice, store.Succeeded, store.ByNotice, e.subscribers.events
 	recorded, opened, err := e.ledger.Open(ctx, r, store.Limit{}, nil)
 	switch {
 	case err != nil:

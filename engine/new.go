@@ -33,7 +33,9 @@ func New(config Config) (*Engine, error) {
 		receiver: &notify.Receiver{Verifier: config.App.Verifier, AppID: config.App.ID, SellerIDs: config.App.SellerIDs},
 		ledger:   store.Remember(config.Store),
 		rules:    rules,
-		log:      config.Logger,
+
+		subscribers: newSubscribers(config.Subscribers),
+		log:         config.Logger,
 	}
 	if config.OnRefundSucceededTx != nil {
 		e.tx = e.ledger.(store.Transactor) // check has made sure

@@ -15,7 +15,7 @@ import (
 // refund is the life of a request: record, send, ask, settle, deliver. A token that
 // came with it is kept while the refund is unresolved, and only in memory.
 func (e *Engine) refund(ctx context.Context, r store.Refund, token string, keep bool) (_ Result, err error) {
-	r.Origin, r.State = store.FromRequest, store.Pending
+	r.Origin, r.State, r.Subscribed = store.FromRequest, store.Pending, e.subscribers.events
 	r = r.Identify()
 	ctx, ended := e.observe(ctx, opOf(OpRefund, r))
 	defer func() { ended(refundEnded(r, err)) }()

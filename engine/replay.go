@@ -6,12 +6,18 @@ import (
 	"github.com/alirefund/alirefund/store"
 )
 
-// Replay delivers the main event of each settled refund that f selects once
-// more, on purpose: after a hook that returned nil was found to have lost what it
-// was told. With dryRun it only lists them. actor stands in their histories. It
-// returns the refunds; one whose hook fails again stays due. It fails if the
-// store does.
+// Replay is [Engine.ReplayTo] for the functions of [Config], and no named subscriber.
 func (e *Engine) Replay(ctx context.Context, f store.Filter, actor string, dryRun bool) ([]store.Refund, error) {
+	return e.ReplayTo(ctx, "", f, actor, dryRun)
+}
+
+// ReplayTo delivers the main event of each settled refund that f selects once
+// more to the subscriber of that name, on purpose: after it was found to have lost what
+// it was told, and had returned nil. What it has not subscribed to is left out. With
+// dryRun it only lists them. actor stands in their histories. It returns the refunds; one
+// whose hook fails again stays due. A named subscriber is not waited for. It fails if the
+// store does.
+func (e *Engine) ReplayTo(ctx context.Context, subscriber string, f store.Filter, actor string, dryRun bool) ([]store.Refund, error) {
 	f.App = e.config.App.ID
 	var replayed []store.Refund
 	for {
@@ -24,7 +30,7 @@ func (e *Engine) Replay(ctx context.Context, f store.Filter, actor string, dryRu
 			if r.State == store.Failed {
 				event = store.RefundFailed
 			}
-			if !r.True(event) {
+			if event = event.For(subscriber); !r.True(event) {
 				continue
 			}
 			if !dryRun {
@@ -35,6 +41,7 @@ func (e *Engine) Replay(ctx context.Context, f store.Filter, actor string, dryRu
 					return replayed, storeFailed(err)
 				}
 				e.deliver(ctx, r, nil)
+				e.deliverToNamed(ctx, r)
 			}
 			if replayed = append(replayed, r); len(replayed) == f.Limit {
 				return replayed, nil

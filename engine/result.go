@@ -30,6 +30,7 @@ func (e *Engine) conclude(ctx context.Context, r store.Refund, c *claim, repeate
 		})
 	}
 	complete := e.deliver(ctx, r, c)
+	e.deliverToNamed(ctx, r)
 	return Result{Refund: r, Delivered: complete && r.State != store.Pending, Repeated: repeated, complete: complete}
 }
 

@@ -48,6 +48,8 @@ func (e *Engine) Run(ctx context.Context) {
 	var pruned time.Time
 	var down outage
 	warned := time.Now() // by New
+	seeking := e.newSeeking()
+	working.Go(func() { e.seekOn(ctx, seeking) })
 	var compared time.Time
 	for ctx.Err() == nil {
 		if time.Since(compared) >= skewEvery {

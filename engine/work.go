@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"cmp"
 	"context"
+	"time"
 
 	"github.com/alirefund/alirefund/store"
 )
@@ -28,7 +30,7 @@ func (e *Engine) work(outer context.Context, r store.Refund) (tell func()) {
 	case r.State == store.Failed && r.Rechecks > 0 && !now.Before(r.AskAt):
 		r, _ = e.ask(ctx, r, c)
 	}
-	if len(r.Due()) == 0 && e.overdue(r) == "" {
+	if len(r.Due()) == 0 && e.overdue(r) == "" && e.overdueToNamed(r) == "" {
 		e.conclude(ctx, r, c, true)
 		return nil
 	}
@@ -40,14 +42,15 @@ func (e *Engine) work(outer context.Context, r store.Refund) (tell func()) {
 func (e *Engine) tell(ctx context.Context, r store.Refund, c *claim) {
 	ctx, cancel := e.detach(ctx)
 	defer cancel()
-	complete := e.conclude(ctx, r, c, true).complete
-	if r.State != store.Pending && complete || r.Attention != "" || e.overdue(r) == "" {
+	reason := e.overdueToNamed(r) // before they are tried once more
+	e.conclude(ctx, r, c, true)
+	if r.Attention != "" || e.overdue(r) == "" && reason == "" {
 		return
 	}
 	if fresh, err := e.ledger.Get(ctx, r.ID); err == nil {
 		r = fresh // with what its hook said
 	}
-	if reason := e.overdue(r); reason != "" {
+	if reason = cmp.Or(e.overdue(r), reason); reason != "" {
 		// Without a c, which would take the delivery from a hook that hangs.
 		r, _ = e.settle(ctx, r, nil, store.Settlement{Attention: reason})
 		e.conclude(ctx, r, nil, true)
@@ -79,16 +82,7 @@ func (e *Engine) pursue(ctx context.Context, r store.Refund, c *claim) store.Ref
 // overdue says why a refund wants a person, if it has waited for long: since it
 // was opened, or since its event became due.
 func (e *Engine) overdue(r store.Refund) string {
-	since := r.SettledAt
-	if r.State == store.Pending {
-		since = r.CreatedAt
-	}
-	for _, entry := range r.History {
-		if entry.What == "reopened" && r.State == store.Pending || entry.What == "redeliver" {
-			since = entry.At
-		}
-	}
-	if r.AsOf.Sub(since) <= e.config.Times.AttentionAfter {
+	if r.AsOf.Sub(waitsSince(r)) <= e.config.Times.AttentionAfter {
 		return ""
 	}
 	if r.State == store.Pending {
@@ -98,15 +92,39 @@ func (e *Engine) overdue(r store.Refund) string {
 		}
 		return reason
 	}
-	due := r.Due()
-	if len(due) == 0 {
-		return ""
+	if due := r.Due(); len(due) > 0 {
+		return e.undeliverable(r, due[0])
 	}
-	why := "its hook has not returned"
-	for _, d := range r.Deliveries {
-		if d.Event == due[0] && d.Error != "" {
-			why = d.Error
+	return ""
+}
+
+// overdueToNamed is overdue for the named subscribers, who are not waited for: the last
+// try must have failed, and have come that late.
+func (e *Engine) overdueToNamed(r store.Refund) string {
+	for _, event := range r.DueToNamed() {
+		if d := r.Delivery(event); d.Tries > 0 && !d.Lease.Held(r.AsOf) && d.At.Sub(waitsSince(r)) > e.config.Times.AttentionAfter {
+			return e.undeliverable(r, event)
 		}
 	}
-	return string(due[0]) + " could not be delivered for " + e.config.Times.AttentionAfter.String() + ": " + why
+	return ""
+}
+
+// waitsSince is when the refund was opened, or since it is settled, when its event became
+// due.
+func waitsSince(r store.Refund) time.Time {
+	since := r.SettledAt
+	if r.State == store.Pending {
+		since = r.CreatedAt
+	}
+	for _, entry := range r.History {
+		if entry.What == "reopened" && r.State == store.Pending || entry.What == "redeliver" || entry.What == "subscribed" {
+			since = entry.At
+		}
+	}
+	return since
+}
+
+func (e *Engine) undeliverable(r store.Refund, event store.Event) string {
+	why := cmp.Or(r.Delivery(event).Error, "its hook has not returned")
+	return string(event) + " could not be delivered for " + e.config.Times.AttentionAfter.String() + ": " + why
 }

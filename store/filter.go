@@ -43,7 +43,7 @@ func (f Filter) Matches(r Refund) bool {
 			return false
 		}
 	}
-	return (!f.Undelivered || len(r.Due()) > 0) &&
+	return (!f.Undelivered || r.Undelivered()) &&
 		(f.From.IsZero() || !r.CreatedAt.Before(f.From)) && (f.Until.IsZero() || r.CreatedAt.Before(f.Until)) &&
 		(f.After == Cursor{} || f.After.before(r))
 }

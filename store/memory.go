@@ -248,6 +248,15 @@ func (m *Memory) Redeliver(ctx context.Context, id string, event Event, actor st
 	return done, err
 }
 
+// Subscribe implements [Ledger].
+func (m *Memory) Subscribe(ctx context.Context, id string, event Event) (done bool, err error) {
+	_, err = m.ledger.change(ctx, id, func(r *Refund, now time.Time) bool {
+		done = r.Subscribe(event, now)
+		return done
+	})
+	return done, err
+}
+
 // Due implements [Ledger].
 func (m *Memory) Due(ctx context.Context, app string, lease time.Duration, n int, asking bool) ([]Refund, error) {
 	if err := over(ctx); err != nil {
@@ -325,7 +334,7 @@ func (m *Memory) Count(ctx context.Context, app string) (Backlog, error) {
 				b.Oldest = r.CreatedAt
 			}
 		}
-		if len(r.Due()) > 0 {
+		if r.Undelivered() {
 			b.Undelivered++
 		}
 		if !r.Next.After(b.AsOf) {

@@ -140,7 +140,10 @@ type Refund struct {
 	// keeps it.
 	AsOf time.Time `json:"-"`
 	// Lease is the send that is under way.
-	Lease      Lease      `json:"-"`
+	Lease Lease `json:"-"`
+	// Subscribed lists the events that named subscribers hear of it ([Event.For]), as
+	// they were when it was recorded.
+	Subscribed []Event    `json:"subscribed,omitempty"`
 	Deliveries []Delivery `json:"deliveries,omitempty"`
 	History    []Entry    `json:"history,omitempty"`
 }
@@ -176,16 +179,19 @@ func (l Lease) Held(now time.Time) bool { return l.Token != "" && now.Before(l.U
 type Delivery struct {
 	Event Event     `json:"event"`
 	Done  bool      `json:"done"`
-	At    time.Time `json:"at"`              // the last change
-	Tries int       `json:"tries"`           // calls of the hook that were begun
-	Error string    `json:"error,omitempty"` // why the last one failed
-	Lease Lease     `json:"-"`
+	At    time.Time `json:"at"`    // the last change
+	Tries int       `json:"tries"` // calls of the hook that were begun
+	// Renewed counts how often it became due anew for a named subscriber: on purpose, by
+	// [Refund.Redeliver], or because the refund's life went on.
+	Renewed int    `json:"renewed,omitempty"`
+	Error   string `json:"error,omitempty"` // why the last one failed
+	Lease   Lease  `json:"-"`
 }
 
 // Entry is one line of a refund's history.
 type Entry struct {
 	At     time.Time `json:"at"`
-	What   string    `json:"what"`             // created, reopened, send, answer, query, notice, deposit_back, person, attention, delivered, undelivered, redeliver
+	What   string    `json:"what"`             // created, reopened, send, answer, query, notice, deposit_back, person, attention, delivered, undelivered, redeliver, subscribed
 	Detail string    `json:"detail,omitempty"` // code, sub_code, finding: never a body, a token or a buyer
 	Actor  string    `json:"actor,omitempty"`
 	Number int       `json:"attempt,omitempty"` // the send it is about
@@ -208,6 +214,7 @@ func (r *Refund) Log(e Entry) {
 // Clone returns a copy that shares no memory with r.
 func (r Refund) Clone() Refund {
 	r.Unanswered = slices.Clone(r.Unanswered)
+	r.Subscribed = slices.Clone(r.Subscribed)
 	r.Deliveries = slices.Clone(r.Deliveries)
 	r.History = slices.Clone(r.History)
 	return r

@@ -3,6 +3,7 @@ package store
 import (
 	"crypto/rand"
 	mathrand "math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -64,9 +65,32 @@ func (r *Refund) Redeliver(event Event, actor string, now time.Time) bool {
 		return false
 	}
 	d.Done, d.At, d.Lease = false, now, Lease{}
+	if _, subscriber := event.Split(); subscriber != "" {
+		d.Renewed++
+	}
 	r.setDelivery(d)
 	r.UpdatedAt = now
 	r.Log(Entry{At: now, What: "redeliver", Detail: string(event), Actor: actor})
+	r.plan(now)
+	return true
+}
+
+// TakeBack takes back the mark of a delivery that did not come to pass.
+func (r *Refund) TakeBack(event Event, now time.Time) {
+	d := r.delivery(event)
+	d.Done, d.At, d.Lease = false, now, Lease{}
+	r.setDelivery(d)
+	r.plan(now)
+}
+
+// Subscribe decides [Ledger.Subscribe].
+func (r *Refund) Subscribe(event Event, now time.Time) bool {
+	if _, subscriber := event.Split(); subscriber == "" || slices.Contains(r.Subscribed, event) {
+		return false
+	}
+	r.Subscribed = append(r.Subscribed, event)
+	r.UpdatedAt = now
+	r.Log(Entry{At: now, What: "subscribed", Detail: string(event)})
 	r.plan(now)
 	return true
 }
@@ -101,7 +125,7 @@ func (r *Refund) plan(now time.Time) {
 	default:
 		earliest(r.AskAt)
 	}
-	for _, event := range r.Due() {
+	for _, event := range append(r.Due(), r.DueToNamed()...) {
 		switch d := r.delivery(event); {
 		case d.Lease.Held(now):
 			earliest(d.Lease.Until)

@@ -3,7 +3,6 @@ package store
 import (
 	"cmp"
 	"crypto/rand"
-	"slices"
 	"time"
 
 	"github.com/alirefund/alirefund/money"
@@ -49,7 +48,8 @@ func (r *Refund) Reopen(asked Refund, now time.Time) {
 	r.Attention, r.Source, r.SettledAt, r.AskAt = "", "", time.Time{}, time.Time{}
 	r.UnknownRefusals = 0
 	r.Code, r.SubCode, r.Message = "", "", ""
-	r.Deliveries = slices.DeleteFunc(r.Deliveries, func(d Delivery) bool { return d.Event != RefundSucceeded })
+	r.forget(RefundFailed)
+	r.forget(RefundUnresolved)
 	r.UpdatedAt = now
 	r.Log(Entry{At: now, What: "reopened", Actor: asked.Actor})
 	r.plan(now)

@@ -112,7 +112,7 @@ func (r *Refund) apply(s Settlement, now time.Time) (changed bool) {
 	case ByPerson:
 		r.applyPerson(s, now)
 	}
-	if s.Attention != "" && (r.State == Pending || r.State == Failed && r.Rechecks > 0 || s.Source == "" && len(r.Due()) > 0) {
+	if s.Attention != "" && (r.State == Pending || r.State == Failed && r.Rechecks > 0 || s.Source == "" && r.Undelivered()) {
 		r.Attention = s.Attention
 	}
 	r.Log(Entry{At: now, What: cmp.Or(string(s.Source), "attention"), Detail: s.detail(), Number: s.Attempt, Actor: s.Actor})
@@ -286,12 +286,12 @@ func (r *Refund) settle(state State, s Settlement, now time.Time) {
 		r.Rechecks = 0
 	}
 	// The call for a person was about the pending refund: another may follow.
-	r.Deliveries = slices.DeleteFunc(r.Deliveries, func(d Delivery) bool { return d.Event == RefundUnresolved })
+	r.forget(RefundUnresolved)
 	if s.Source != ByPerson { // which ends no send
 		r.Unanswered = nil
 	}
 	if state == Failed { // a person had called it a success: if Alipay says so later, that is delivered again
-		r.Deliveries = slices.DeleteFunc(r.Deliveries, func(d Delivery) bool { return d.Event == RefundSucceeded })
+		r.forget(RefundSucceeded)
 	}
 	r.words(s)
 }

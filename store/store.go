@@ -112,6 +112,10 @@ type Ledger interface {
 	// or not, and tells whether it did. It fails with [ErrNotFound].
 	Redeliver(ctx context.Context, id string, event Event, actor string) (bool, error)
 
+	// Subscribe makes a named subscriber hear the event ([Event.For]) of a refund that
+	// was recorded without it, and tells whether it did. It fails with [ErrNotFound].
+	Subscribe(ctx context.Context, id string, event Event) (bool, error)
+
 	// Due returns at most n refunds of the application whose time has come
 	// ([Refund.Next]), those that wait longest first, and puts each off for the
 	// length of lease, so that no other process gets it meanwhile. asking leaves out

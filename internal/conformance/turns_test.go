@@ -58,6 +58,10 @@ func (t *turns) Redeliver(ctx context.Context, id string, event store.Event, act
 	return t.next().Redeliver(ctx, id, event, actor)
 }
 
+func (t *turns) Subscribe(ctx context.Context, id string, event store.Event) (bool, error) {
+	return t.next().Subscribe(ctx, id, event)
+}
+
 func (t *turns) Due(ctx context.Context, app string, lease time.Duration, n int, pending bool) ([]store.Refund, error) {
 	return t.next().Due(ctx, app, lease, n, pending)
 }

@@ -186,6 +186,11 @@ func (f *FaultStore) Redeliver(ctx context.Context, id string, e store.Event, ac
 	return due, err
 }
 
+func (f *FaultStore) Subscribe(ctx context.Context, id string, e store.Event) (did bool, err error) {
+	err = f.Around(ctx, Call{Name: "Subscribe"}, func() (err error) { did, err = f.Store.Subscribe(ctx, id, e); return err })
+	return did, err
+}
+
 func (f *FaultStore) Due(ctx context.Context, app string, lease time.Duration, n int, pending bool) (due []store.Refund, err error) {
 	err = f.Around(ctx, Call{Name: "Due"}, func() (err error) { due, err = f.Store.Due(ctx, app, lease, n, pending); return err })
 	return due, err

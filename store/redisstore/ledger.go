@@ -154,6 +154,11 @@ func (s *Store) Redeliver(ctx context.Context, id string, event store.Event, act
 	})
 }
 
+// Subscribe implements [store.Ledger].
+func (s *Store) Subscribe(ctx context.Context, id string, event store.Event) (bool, error) {
+	return s.decide(ctx, "subscribe", id, func(r *store.Refund, now time.Time) bool { return r.Subscribe(event, now) })
+}
+
 // Get implements [store.Ledger].
 func (s *Store) Get(ctx context.Context, id string) (store.Refund, error) {
 	return s.change(ctx, "get", id, nil, func(*store.Refund, time.Time) bool { return false })

@@ -35,7 +35,7 @@ func (s *Store) sets(r store.Refund) map[string]int64 {
 	enter := func(key string, at time.Time) { sets[key] = at.UnixMicro() }
 	enter(s.allKey(r.App), r.CreatedAt)
 	enter(s.stateKey(r.State, r.App), r.CreatedAt)
-	if len(r.Due()) > 0 {
+	if r.Undelivered() {
 		enter(s.undeliveredKey(r.App), r.CreatedAt)
 	}
 	for _, n := range numbers(r.OutTradeNo, r.TradeNo, r.AuthNo, r.OutRequestNo, r.OperationID) {

@@ -118,7 +118,7 @@ func (s *Store) undelivered(ctx context.Context, id string, event store.Event, l
 		}
 		for _, d := range r.Deliveries {
 			if d.Event == event && d.Done && d.At.Equal(marked) {
-				r.Redeliver(event, "", now)
+				r.TakeBack(event, now)
 			}
 		}
 		token, _ := r.BeginDelivery(event, 0, now)

@@ -54,7 +54,7 @@ func columns(r store.Refund) []value {
 		{"operation_id", text(r.OperationID)},
 		{"amount", int64(r.Amount)},
 		{"state", string(r.State)},
-		{"undelivered", flag(len(r.Due()) > 0)},
+		{"undelivered", flag(r.Undelivered())},
 		{"created_at", r.CreatedAt.UnixMicro()},
 		{"next_at", next},
 		{"settled_at", settled},

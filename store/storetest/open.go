@@ -23,6 +23,8 @@ var openTests = []test{
 		wantNotFound(t, "Delivered", err)
 		_, err = s.Redeliver(t.Context(), "rf_unknown", store.RefundSucceeded, "")
 		wantNotFound(t, "Redeliver", err)
+		_, err = s.Subscribe(t.Context(), "rf_unknown", store.RefundSucceeded.For(books))
+		wantNotFound(t, "Subscribe", err)
 		_, err = s.Undelivered(t.Context(), "rf_unknown", store.RefundSucceeded, "token", "reason")
 		wantNotFound(t, "Undelivered", err)
 	}},

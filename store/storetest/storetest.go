@@ -50,6 +50,7 @@ func run(t *testing.T, open func(*testing.T) store.Store, in func(*testing.T, fu
 		{"List", listTests},
 		{"Due", dueTests},
 		{"Redeliver", redeliverTests},
+		{"Subscribe", subscribeTests},
 		{"Transactor", transactorTests},
 		{"Learnt", learntTests},
 		{"Pruner", prunerTests},

@@ -754,6 +754,11 @@ func (l modelStore) Redeliver(ctx context.Context, id string, e store.Event, act
 	return done, err
 }
 
+func (l modelStore) Subscribe(ctx context.Context, id string, e store.Event) (done bool, err error) {
+	_, err = l.change(ctx, "Subscribe", id, func(r *store.Refund, now time.Time) { done = r.Subscribe(e, now) })
+	return done, err
+}
+
 func (l modelStore) Get(ctx context.Context, id string) (store.Refund, error) {
 	return l.change(ctx, "Get", id, nil)
 }

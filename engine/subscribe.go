@@ -1,0 +1,86 @@
+package engine
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/alirefund/alirefund/store"
+)
+
+// Run looks so often for refunds that processes without a subscriber have
+// recorded.
+const (
+	seekEvery = time.Hour
+	// seekAgain is how soon it does again if the store fails.
+	seekAgain = 30 * time.Second
+)
+
+// seeking is how far Run has come with the refunds that subscribers are to hear of,
+// although they were recorded without them.
+type seeking struct {
+	from time.Time // where to go on; zero: nobody wants older ones
+	next time.Time
+}
+
+func (e *Engine) newSeeking() (s seeking) {
+	for _, one := range e.subscribers.list {
+		if !one.Retired && !one.From.IsZero() && (s.from.IsZero() || one.From.Before(s.from)) {
+			s.from = one.From
+		}
+	}
+	return s
+}
+
+// seekOn seeks until ctx ends.
+func (e *Engine) seekOn(ctx context.Context, s seeking) {
+	for !s.from.IsZero() && ctx.Err() == nil {
+		e.seek(ctx, &s)
+		select {
+		case <-time.After(time.Until(s.next)):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// seek subscribes those with a From to refunds that were recorded without them.
+func (e *Engine) seek(ctx context.Context, s *seeking) {
+	began := time.Now()
+	s.next = began.Add(seekEvery)
+	f := store.Filter{App: e.config.App.ID, From: s.from}
+	for {
+		page, err := e.ledger.List(ctx, f)
+		if err == nil {
+			err = e.subscribe(ctx, page)
+		}
+		if err != nil {
+			if ctx.Err() == nil {
+				e.log.WarnContext(ctx, "subscribers could not be told of earlier refunds; it is tried again", "error", err)
+			}
+			s.next = time.Now().Add(seekAgain)
+			return
+		}
+		if len(page) == 0 {
+			break
+		}
+		f.After = page[len(page)-1].Cursor()
+	}
+	if from := began.Add(-seekEvery); from.After(s.from) { // clocks differ, and a step takes time
+		s.from = from
+	}
+}
+
+func (e *Engine) subscribe(ctx context.Context, page []store.Refund) error {
+	for _, r := range page {
+		for _, one := range e.subscribers.list {
+			event := one.Event.For(one.Name)
+			if one.Retired || one.From.IsZero() || r.CreatedAt.Before(one.From) || slices.Contains(r.Subscribed, event) {
+				continue
+			}
+			if _, err := e.ledger.Subscribe(ctx, r.ID, event); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

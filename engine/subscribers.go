@@ -1,0 +1,108 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/alirefund/alirefund/store"
+)
+
+// subscribers are those of a configuration.
+type subscribers struct {
+	list    []Subscriber
+	byEvent map[store.Event]Subscriber // by [store.Event.For]
+	events  []store.Event              // what is recorded with a new refund
+	queues  map[string]*queue          // by name
+}
+
+func newSubscribers(list []Subscriber) subscribers {
+	s := subscribers{list: list, byEvent: map[store.Event]Subscriber{}, queues: map[string]*queue{"": newQueue()}}
+	for _, one := range list {
+		event := one.Event.For(one.Name)
+		s.byEvent[event] = one
+		s.queues[one.Name] = newQueue()
+		if !one.Retired {
+			s.events = append(s.events, event)
+		}
+	}
+	return s
+}
+
+// queueOf returns the calls of whom the event names; those of unknown ones are together.
+func (s subscribers) queueOf(event store.Event) *queue {
+	_, name := event.Split()
+	if q, known := s.queues[name]; known {
+		return q
+	}
+	return s.queues[""]
+}
+
+// errNoSubscriber: another process recorded the refund, which has more subscribers.
+var errNoSubscriber = errors.New("Config.Subscribers of this process has no such subscriber")
+
+// call calls the subscriber whom the event names. It fails with errNoSubscriber for one
+// that is not known.
+func (s subscribers) call(ctx context.Context, event store.Event, r store.Refund) error {
+	one, known := s.byEvent[event]
+	switch {
+	case !known:
+		return errNoSubscriber
+	case one.Retired:
+		return nil
+	}
+	return one.Call(ctx, deliveryOf(event, r))
+}
+
+// deliveryOf is what a subscriber is told.
+func deliveryOf(event store.Event, r store.Refund) Delivery {
+	base, _ := event.Split()
+	d := Delivery{ID: r.ID + "." + string(base), Event: base, Refund: r.Clone()}
+	if n := r.Delivery(event).Renewed; n > 0 {
+		d.ID += "." + strconv.Itoa(n)
+	}
+	if base == store.RefundUnresolved {
+		d.Reason = r.Attention
+	}
+	return d
+}
+
+const (
+	// mostAtOnce bounds the calls of one subscriber in this process at once: one that
+	// hangs holds up no other.
+	mostAtOnce = 16
+	// mostWaiting bounds those that wait for their turn. What is beyond that stays due.
+	mostWaiting = 1000
+)
+
+// queue is the calls of one subscriber.
+type queue struct {
+	places  chan struct{}
+	waiting atomic.Int32
+}
+
+func newQueue() *queue { return &queue{places: make(chan struct{}, mostAtOnce)} }
+
+// enter takes a place; if there is none at once, it is waited for no longer than that.
+func (q *queue) enter(wait time.Duration) bool {
+	select {
+	case q.places <- struct{}{}:
+		return true
+	default:
+	}
+	if wait == 0 {
+		return false
+	}
+	defer q.waiting.Add(-1)
+	if q.waiting.Add(1) > mostWaiting {
+		return false
+	}
+	select {
+	case q.places <- struct{}{}:
+		return true
+	case <-time.After(wait):
+		return false
+	}
+}
