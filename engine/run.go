@@ -39,12 +39,9 @@ const (
 // after up to 30 s. A certificate that ends within 30 days is logged every day.
 func (e *Engine) Run(ctx context.Context) {
 	e.running.Store(true)
+	t := &turn{asking: make(chan struct{}, inFlight), telling: make(chan struct{}, inFlight)}
 	var working sync.WaitGroup
-	own := &hooks{}
-	defer func() { e.finish(ctx, &working, own) }()
-	asking, telling := make(chan struct{}, inFlight), make(chan struct{}, inFlight)
-	var toTell atomic.Int32
-	var waiting sync.Map // the refunds that wait for a place to be told, by id
+	defer func() { e.finish(ctx, &working, &t.hooks) }()
 	var pruned time.Time
 	var down outage
 	warned := time.Now() // by New
@@ -61,29 +58,11 @@ func (e *Engine) Run(ctx context.Context) {
 			warned = time.Now()
 		}
 		round, ended := e.observe(ctx, Operation{Op: OpRound})
-		due, err := e.ledger.Due(round, e.config.App.ID, e.patience(), inFlight-len(asking), toTell.Load() >= mostToTell)
+		due, err := e.ledger.Due(round, e.config.App.ID, e.patience(), inFlight-len(t.asking), t.toTell.Load() >= mostToTell)
 		ended(roundEnded(ctx, len(due), err))
 		for _, r := range due {
-			asking <- struct{}{}
-			working.Go(func() {
-				ctx, ended := e.observe(context.WithValue(ctx, ofRun{}, own), opOf(OpWork, r))
-				defer ended(Ended{Outcome: "ok"})
-				tell := e.work(ctx, r)
-				<-asking
-				if tell == nil {
-					return
-				}
-				if _, already := waiting.LoadOrStore(r.ID, true); already {
-					return
-				}
-				defer waiting.Delete(r.ID)
-				toTell.Add(1)
-				defer toTell.Add(-1)
-				if enter(ctx, telling) { // else it stays due
-					tell()
-					<-telling
-				}
-			})
+			t.asking <- struct{}{}
+			working.Go(func() { e.takeUp(ctx, r, t) })
 		}
 		more := false
 		if err == nil && time.Since(pruned) > pruneEvery {
@@ -100,6 +79,43 @@ func (e *Engine) Run(ctx context.Context) {
 		case <-ctx.Done():
 		}
 	}
+}
+
+// turn is what one Run has taken up.
+type turn struct {
+	asking, telling chan struct{} // a place for each refund that is asked about, or whose hooks are called
+	toTell          atomic.Int32
+	waiting         sync.Map // the refunds that wait for a place to be told, or have one, by id
+	hooks           hooks    // that it has called
+}
+
+// takeUp works on one refund that Due handed out, in the place among those asked about
+// that its caller took. What ctx's end keeps from its hooks is given back.
+func (e *Engine) takeUp(ctx context.Context, r store.Refund, t *turn) {
+	if ctx.Err() != nil {
+		<-t.asking
+		e.giveBack(ctx, &untold{r: r})
+		return
+	}
+	working, ended := e.observe(context.WithValue(ctx, ofRun{}, &t.hooks), opOf(OpWork, r))
+	defer ended(Ended{Outcome: "ok"})
+	u := e.work(working, r)
+	<-t.asking
+	if u == nil {
+		return
+	}
+	if _, already := t.waiting.LoadOrStore(r.ID, true); already {
+		return
+	}
+	defer t.waiting.Delete(r.ID)
+	t.toTell.Add(1)
+	defer t.toTell.Add(-1)
+	if enter(ctx, t.telling) {
+		e.tell(working, u)
+		<-t.telling
+		return
+	}
+	e.giveBack(ctx, u)
 }
 
 // enter takes a place, which is waited for until ctx ends.

@@ -8,10 +8,16 @@ import (
 	"github.com/alirefund/alirefund/store"
 )
 
-// work takes one refund as far as it goes now, but for the hooks: tell calls those, if
-// there is anything to tell. nil: there is nothing.
-func (e *Engine) work(outer context.Context, r store.Refund) (tell func()) {
-	ctx, cancel := e.detach(outer)
+// untold is a refund that was worked on, and of which the host has still to be told.
+type untold struct {
+	r store.Refund
+	c *claim // or nil, if nothing was done yet
+}
+
+// work takes one refund as far as it goes now, but for the hooks, and returns what there
+// is to tell, or nil.
+func (e *Engine) work(ctx context.Context, r store.Refund) *untold {
+	ctx, cancel := e.detach(ctx)
 	defer cancel()
 	c := newClaim()
 	now := r.AsOf
@@ -34,12 +40,28 @@ func (e *Engine) work(outer context.Context, r store.Refund) (tell func()) {
 		e.conclude(ctx, r, c, true)
 		return nil
 	}
-	return func() { e.tell(outer, r, c) }
+	return &untold{r, c}
+}
+
+// giveBack lets another Run have at once what this one does not begin with any more.
+func (e *Engine) giveBack(ctx context.Context, u *untold) {
+	token := ""
+	if u.c != nil {
+		token = u.c.token
+	}
+	err := persist(ctx, func(ctx context.Context) error {
+		_, err := e.ledger.GiveBack(ctx, u.r.ID, u.r.Next, token)
+		return err
+	})
+	if err != nil {
+		e.log.WarnContext(ctx, "a refund could not be given back; another Run takes it up when its lease is over", "refund", u.r.ID, "error", err)
+	}
 }
 
 // tell delivers what is due of a refund, and calls for a person if it has waited for
 // long.
-func (e *Engine) tell(ctx context.Context, r store.Refund, c *claim) {
+func (e *Engine) tell(ctx context.Context, u *untold) {
+	r, c := u.r, u.c
 	ctx, cancel := e.detach(ctx)
 	defer cancel()
 	reason := e.overdueToNamed(r) // before they are tried once more

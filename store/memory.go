@@ -283,6 +283,15 @@ func (m *Memory) Due(ctx context.Context, app string, lease time.Duration, n int
 	return list, nil
 }
 
+// GiveBack implements [Ledger].
+func (m *Memory) GiveBack(ctx context.Context, id string, next time.Time, token string) (done bool, err error) {
+	_, err = m.ledger.change(ctx, id, func(r *Refund, now time.Time) bool {
+		done = r.GiveBack(next, token, now)
+		return done
+	})
+	return done, err
+}
+
 // Get implements [Ledger].
 func (m *Memory) Get(ctx context.Context, id string) (Refund, error) {
 	r, err := m.ledger.change(ctx, id, func(*Refund, time.Time) bool { return false })

@@ -124,6 +124,12 @@ type Ledger interface {
 	// what a newer version wrote ([ErrNewerDocument]), it puts off too, and names
 	// them in an error beside the others, which are valid.
 	Due(ctx context.Context, app string, lease time.Duration, n int, asking bool) ([]Refund, error)
+	// GiveBack ends the lease that Due put the refund off for, so that another may take
+	// it up at once; and with it a delivery that token took by a settlement, and whose
+	// hook was not called. It does nothing, and tells so, unless the refund's Next is
+	// still next, as its owner has last seen it: somebody has worked on it since. It
+	// fails with [ErrNotFound].
+	GiveBack(ctx context.Context, id string, next time.Time, token string) (bool, error)
 
 	// Get returns one refund. It fails with [ErrNotFound].
 	Get(ctx context.Context, id string) (Refund, error)

@@ -66,6 +66,10 @@ func (t *turns) Due(ctx context.Context, app string, lease time.Duration, n int,
 	return t.next().Due(ctx, app, lease, n, pending)
 }
 
+func (t *turns) GiveBack(ctx context.Context, id string, next time.Time, token string) (bool, error) {
+	return t.next().GiveBack(ctx, id, next, token)
+}
+
 func (t *turns) Get(ctx context.Context, id string) (store.Refund, error) {
 	return t.next().Get(ctx, id)
 }

@@ -196,6 +196,11 @@ func (f *FaultStore) Due(ctx context.Context, app string, lease time.Duration, n
 	return due, err
 }
 
+func (f *FaultStore) GiveBack(ctx context.Context, id string, next time.Time, token string) (did bool, err error) {
+	err = f.Around(ctx, Call{Name: "GiveBack"}, func() (err error) { did, err = f.Store.GiveBack(ctx, id, next, token); return err })
+	return did, err
+}
+
 func (f *FaultStore) Get(ctx context.Context, id string) (r store.Refund, err error) {
 	err = f.Around(ctx, Call{Name: "Get"}, func() (err error) { r, err = f.Store.Get(ctx, id); return err })
 	return r, err

@@ -51,6 +51,13 @@ func (s *Store) Due(ctx context.Context, app string, lease time.Duration, n int,
 	return due, unread
 }
 
+// GiveBack implements [store.Ledger].
+func (s *Store) GiveBack(ctx context.Context, id string, next time.Time, token string) (bool, error) {
+	return s.decide(ctx, "give back", id, func(r *store.Refund, now time.Time) bool {
+		return r.GiveBack(next, token, now)
+	})
+}
+
 // page is how many refunds List and Prune read at once.
 const page = 100
 

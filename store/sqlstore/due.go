@@ -64,6 +64,13 @@ func (s *Store) Due(ctx context.Context, app string, lease time.Duration, n int,
 	return due, unread
 }
 
+// GiveBack implements [store.Ledger].
+func (s *Store) GiveBack(ctx context.Context, id string, next time.Time, token string) (bool, error) {
+	return s.decide(ctx, "give back", id, func(r *store.Refund, now time.Time) bool {
+		return r.GiveBack(next, token, now)
+	})
+}
+
 // unlocked locks those of rows that nobody else holds a lock on, and names them: all of
 // them on SQLite, who has one lock for all, and where SKIP LOCKED is not known. There
 // each is waited for.

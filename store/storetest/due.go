@@ -130,6 +130,66 @@ var dueTests = []test{
 		outlast()
 		due(t, s, long, 9, "1")
 	}},
+	{"given back, it is due again at once", func(t *testing.T, s store.Store) {
+		succeeded(t, s)
+		r := takeOne(t, s)
+		due(t, s, long, 9)
+		giveBack(t, s, r, "", true)
+		giveBack(t, s, r, "", false) // once
+		due(t, s, long, 9, "number")
+	}},
+	{"given back, what is not due yet is due at its time", func(t *testing.T, s store.Store) {
+		r := mustOpen(t, s, trade("order", "1"), unlimited, store.Created)
+		attempt := mustSend(t, s, r.ID, 0, long)
+		mustSettle(t, s, r.ID, store.Settlement{Source: store.ByAnswer, Attempt: 1, Token: attempt.Token, Again: short})
+		outlast()
+		r = takeOne(t, s)
+		r, _ = mustSettle(t, s, r.ID, store.Settlement{Source: store.ByQuery, Again: long})
+		giveBack(t, s, r, "", true)
+		if got := mustGet(t, s, r.ID); !got.Next.Equal(got.AskAt) {
+			t.Errorf("the next time is %v, and it is to be asked about at %v", got.Next, got.AskAt)
+		}
+		due(t, s, long, 9)
+	}},
+	{"given back too late, it stays with whoever has it", func(t *testing.T, s store.Store) {
+		succeeded(t, s)
+		found, err := s.Due(t.Context(), "app", short, 1, false)
+		if err != nil || len(found) != 1 {
+			t.Fatalf("Due = %v, %v", found, err)
+		}
+		outlast()
+		due(t, s, long, 9, "number") // another has it now
+		giveBack(t, s, found[0], "", false)
+		due(t, s, long, 9)
+	}},
+	{"given back after somebody worked on it, it stays as that left it", func(t *testing.T, s store.Store) {
+		id := succeeded(t, s)
+		r := takeOne(t, s)
+		token := deliver(t, s, id, success, 2*long, owned)
+		giveBack(t, s, r, "", false)
+		due(t, s, long, 9)
+		delivered(t, s, id, success, token, true)
+		giveBack(t, s, mustGet(t, s, id), token, false) // nothing is left to do
+	}},
+	{"given back with the delivery that a settlement took", func(t *testing.T, s store.Store) {
+		r := mustOpen(t, s, trade("order", "1"), unlimited, store.Created)
+		r, _ = mustSettle(t, s, r.ID, store.Settlement{Source: store.ByNotice, Finding: store.Success, Claim: "token", ClaimFor: long})
+		due(t, s, long, 9)
+		giveBack(t, s, r, "another's", true) // and changes nothing
+		due(t, s, long, 9)
+		giveBack(t, s, mustGet(t, s, r.ID), "token", true)
+		due(t, s, long, 9, "1")
+		delivered(t, s, r.ID, success, "token", false)
+		token := deliver(t, s, r.ID, success, long, owned)
+		if got := mustGet(t, s, r.ID); got.Deliveries[0].Tries != 1 {
+			t.Errorf("%d tries, of which the first called no hook", got.Deliveries[0].Tries)
+		}
+		delivered(t, s, r.ID, success, token, true)
+	}},
+	{"given back by whoever does not know it", func(t *testing.T, s store.Store) {
+		_, err := s.GiveBack(t.Context(), "unknown", time.Now(), "")
+		wantNotFound(t, "GiveBack", err)
+	}},
 	{"each to one, whoever asks at once", func(t *testing.T, s store.Store) {
 		const all = 16
 		for n := range all {
@@ -162,6 +222,23 @@ var dueTests = []test{
 			t.Errorf("%d of %d were due", len(times), all)
 		}
 	}},
+}
+
+// takeOne takes the one refund that is due.
+func takeOne(t *testing.T, s store.Store) store.Refund {
+	t.Helper()
+	found, err := s.Due(t.Context(), "app", long, 1, false)
+	if err != nil || len(found) != 1 {
+		t.Fatalf("Due = %v, %v; want one", found, err)
+	}
+	return found[0]
+}
+
+func giveBack(t *testing.T, s store.Store, r store.Refund, token string, want bool) {
+	t.Helper()
+	if did, err := s.GiveBack(t.Context(), r.ID, r.Next, token); err != nil || did != want {
+		t.Fatalf("GiveBack = %v, %v; want %v", did, err, want)
+	}
 }
 
 var redeliverTests = []test{

@@ -759,6 +759,11 @@ func (l modelStore) Subscribe(ctx context.Context, id string, e store.Event) (do
 	return done, err
 }
 
+func (l modelStore) GiveBack(ctx context.Context, id string, next time.Time, token string) (done bool, err error) {
+	_, err = l.change(ctx, "GiveBack", id, func(r *store.Refund, now time.Time) { done = r.GiveBack(next, token, now) })
+	return done, err
+}
+
 func (l modelStore) Get(ctx context.Context, id string) (store.Refund, error) {
 	return l.change(ctx, "Get", id, nil)
 }
