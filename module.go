@@ -82,6 +82,8 @@ type (
 	UnfreezeRequest     = engine.UnfreezeRequest
 	Result              = engine.Result
 
+	Health = engine.Health
+
 	Observer  = engine.Observer
 	Operation = engine.Operation
 	Ended     = engine.Ended

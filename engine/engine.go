@@ -42,6 +42,7 @@ type Engine struct {
 	// it has returned. Each has a channel that is closed when it ends.
 	delivering sync.Map
 
+	vitals    vitals      // of this process
 	hooks     hooks       // that run
 	running   atomic.Bool // Run was started
 	warnOnce  sync.Once   // that it was not

@@ -15,23 +15,33 @@ func (e *Engine) CertificateEnds() (application, alipay time.Time) {
 	return e.config.App.Signer.Expires(), e.config.App.Verifier.Expires()
 }
 
-// warnOfExpiry logs each certificate that ends soon, or has ended. In key mode
-// there is none.
-func (e *Engine) warnOfExpiry(ctx context.Context) {
+// ending is a certificate that ends soon, or has ended.
+type ending struct {
+	whose, then, todo string
+	ends              time.Time
+	left              time.Duration
+}
+
+// ending returns the certificates of the two that do. In key mode there is none.
+func (e *Engine) ending() (soon []ending) {
 	application, alipay := e.CertificateEnds()
-	for _, c := range []struct {
-		whose, then, todo string
-		ends              time.Time
-	}{
-		{"the application", "Alipay refuses every call", "change it in Alipay's console, then App.Signer", application},
-		{"Alipay", "no answer and no notification can be verified", "download the new one from Alipay's console for App.Verifier", alipay},
+	for _, c := range []ending{
+		{"the application", "Alipay refuses every call", "change it in Alipay's console, then App.Signer", application, time.Until(application)},
+		{"Alipay", "no answer and no notification can be verified", "download the new one from Alipay's console for App.Verifier", alipay, time.Until(alipay)},
 	} {
-		left := time.Until(c.ends)
-		switch {
-		case c.ends.IsZero() || left > expiryNotice:
-		case left > 0:
-			e.log.WarnContext(ctx, "a certificate ends soon", "certificate", c.whose, "expires_at", c.ends, "days", int(left/(24*time.Hour)), "then", c.then, "todo", c.todo)
-		default:
+		if !c.ends.IsZero() && c.left <= expiryNotice {
+			soon = append(soon, c)
+		}
+	}
+	return soon
+}
+
+// warnOfExpiry logs each certificate that ends soon, or has ended.
+func (e *Engine) warnOfExpiry(ctx context.Context) {
+	for _, c := range e.ending() {
+		if c.left > 0 {
+			e.log.WarnContext(ctx, "a certificate ends soon", "certificate", c.whose, "expires_at", c.ends, "days", int(c.left/(24*time.Hour)), "then", c.then, "todo", c.todo)
+		} else {
 			e.log.ErrorContext(ctx, "a certificate has ended", "certificate", c.whose, "expires_at", c.ends, "then", c.then, "todo", c.todo)
 		}
 	}

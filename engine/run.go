@@ -39,6 +39,7 @@ const (
 // after up to 30 s. A certificate that ends within 30 days is logged every day.
 func (e *Engine) Run(ctx context.Context) {
 	e.running.Store(true)
+	defer e.vitals.run()()
 	t := &turn{asking: make(chan struct{}, inFlight), telling: make(chan struct{}, inFlight)}
 	var working sync.WaitGroup
 	defer func() { e.finish(ctx, &working, &t.hooks) }()
@@ -60,6 +61,7 @@ func (e *Engine) Run(ctx context.Context) {
 		round, ended := e.observe(ctx, Operation{Op: OpRound})
 		due, err := e.ledger.Due(round, e.config.App.ID, e.patience(), inFlight-len(t.asking), t.toTell.Load() >= mostToTell)
 		ended(roundEnded(ctx, len(due), err))
+		e.vitals.round(err)
 		for _, r := range due {
 			t.asking <- struct{}{}
 			working.Go(func() { e.takeUp(ctx, r, t) })

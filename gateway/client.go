@@ -65,6 +65,7 @@ type Client struct {
 	http       *http.Client
 	log        *slog.Logger
 	fetching   fetching
+	seen       seen
 }
 
 // New returns a client. It fails with an error that says which field of the

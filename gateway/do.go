@@ -20,6 +20,15 @@ import (
 // [*Error] if Alipay refused. An unsigned refusal is both of the last two. The
 // Reply holds whatever is known in each case.
 func (c *Client) Do(ctx context.Context, method string, biz any, o Options) (Reply, error) {
+	reply, err := c.do(ctx, method, biz, o)
+	c.seen.called(reply, err)
+	return reply, err
+}
+
+// Seen returns what the client last saw of Alipay.
+func (c *Client) Seen() Seen { return c.seen.now() }
+
+func (c *Client) do(ctx context.Context, method string, biz any, o Options) (Reply, error) {
 	reply := Reply{Method: method}
 	content, ok := biz.(json.RawMessage)
 	if !ok {

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"sync/atomic"
+	"time"
 )
 
 // maxAnswer bounds what is read of an answer.
@@ -75,6 +76,7 @@ func (c *Client) exchange(ctx context.Context, u *url.URL, header http.Header, t
 		Body:          body,
 		ContentLength: int64(len(text)),
 	}).WithContext(ctx)
+	sent := time.Now()
 	response, err := c.http.Do(request)
 	if err != nil {
 		// Only a transport that was seen looking for a connection and finding
@@ -86,6 +88,7 @@ func (c *Client) exchange(ctx context.Context, u *url.URL, header http.Header, t
 		return exchanged{}, fmt.Errorf("%w: %w", what, withoutURL(err))
 	}
 	defer response.Body.Close()
+	c.seen.dated(sent, response.Header)
 	got := exchanged{status: response.StatusCode, header: response.Header, trace: response.Header.Get("trace_id")}
 	if got.trace == "" {
 		got.trace = response.Header.Get("Alipay-Trace-Id")
