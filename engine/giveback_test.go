@@ -74,6 +74,29 @@ func TestRunGivesBackWhatWaits(t *testing.T) {
 	})
 }
 
+// A look at what is due that the store never answers is given up: a connection may be
+// dead without anybody saying so.
+func TestRunGivesUpALookThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := shoptest.NewShop(t)
+		id := s.Unresolved(alipaytest.LostAnswer).ID
+		s.Alipay.InjectRandomly(0, 0)
+		var hung atomic.Bool
+		s.Around(func(ctx context.Context, c shoptest.Call, call func() error) error {
+			if c.Name == "Due" && hung.CompareAndSwap(false, true) {
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			return call()
+		})
+		defer s.Run()()
+		time.Sleep(2 * time.Minute)
+		if r := s.Ledger(id); r.State != store.Succeeded {
+			t.Errorf("after two minutes it is %s", r.State)
+		}
+	})
+}
+
 // What Due hands to a Run that is being stopped is given back, not begun.
 func TestRunGivesBackWhatItDoesNotBegin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

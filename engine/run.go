@@ -59,7 +59,10 @@ func (e *Engine) Run(ctx context.Context) {
 			warned = time.Now()
 		}
 		round, ended := e.observe(ctx, Operation{Op: OpRound})
-		due, err := e.ledger.Due(round, e.config.App.ID, e.patience(), inFlight-len(t.asking), t.toTell.Load() >= mostToTell)
+		// What came later than its lease would be nobody's any more.
+		within, cancel := context.WithTimeout(round, e.patience())
+		due, err := e.ledger.Due(within, e.config.App.ID, e.patience(), inFlight-len(t.asking), t.toTell.Load() >= mostToTell)
+		cancel()
 		ended(roundEnded(ctx, len(due), err))
 		e.vitals.round(err)
 		for _, r := range due {
@@ -189,7 +192,9 @@ func (e *Engine) prune(ctx context.Context) bool {
 		}
 		return t
 	}
-	n, err := pruner.Prune(ctx, e.config.App.ID, before(e.config.Times.KeepAnswers), before(e.config.Times.KeepRefunds))
+	within, cancel := context.WithTimeout(ctx, e.patience())
+	defer cancel()
+	n, err := pruner.Prune(within, e.config.App.ID, before(e.config.Times.KeepAnswers), before(e.config.Times.KeepRefunds))
 	if err != nil && ctx.Err() == nil {
 		e.log.WarnContext(ctx, "old records could not be removed", "error", err)
 	}

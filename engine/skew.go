@@ -22,8 +22,10 @@ func (e *Engine) warnOfSkew(ctx context.Context) {
 		return
 	}
 	ctx, ended := e.observe(ctx, Operation{Op: OpClock})
+	within, cancel := context.WithTimeout(ctx, storeTime)
+	defer cancel()
 	began := time.Now()
-	now, err := ledger.Now(ctx)
+	now, err := ledger.Now(within)
 	if err != nil {
 		ended(Ended{Outcome: "store_failed"})
 		return // Run says so, when it asks what is due
