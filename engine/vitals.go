@@ -111,7 +111,7 @@ func (l *looks) share(ctx context.Context, do func(context.Context) look) look {
 	l.mu.Lock()
 	if l.flight == nil && !time.Now().Before(l.last.fresh()) {
 		l.flight = &flight{began: time.Now(), ended: make(chan struct{})}
-		go l.fly(l.flight, do)
+		go l.fly(l.flight, do) //nolint:gosec // not the context of whoever asked first: see fly
 	}
 	f, last := l.flight, l.last
 	l.mu.Unlock()
