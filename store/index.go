@@ -2,8 +2,11 @@ package store
 
 import "slices"
 
-// index finds refunds by the numbers that they are known by.
+// index finds refunds by the numbers that they are known by, and under apps the
+// applications that have something left to do.
 type index map[lookup][]string
+
+var apps = lookup{"due", ""}
 
 // lookup is one number of a refund. Empty numbers are in no index.
 type lookup struct{ by, number string }
@@ -43,9 +46,16 @@ func (x index) move(from, to *Refund) {
 			x.remove(key, from.ID)
 		}
 		if key := after[i]; key.number != "" {
-			x[key] = append(x[key], to.ID)
+			x.add(key, to.ID)
 		}
 	}
+}
+
+func (x index) add(key lookup, id string) {
+	if key.by == "due" && len(x[key]) == 0 {
+		x[apps] = append(x[apps], key.number)
+	}
+	x[key] = append(x[key], id)
 }
 
 func (x index) remove(key lookup, id string) {
@@ -55,6 +65,9 @@ func (x index) remove(key lookup, id string) {
 	}
 	if len(ids) == 0 {
 		delete(x, key)
+		if key.by == "due" && key != apps {
+			x.remove(apps, key.number)
+		}
 		return
 	}
 	x[key] = ids

@@ -266,13 +266,10 @@ func (m *Memory) Due(ctx context.Context, app string, lease time.Duration, n int
 	l.lock()
 	defer l.rows.mu.Unlock()
 	now := time.Now().UTC()
-	var due []*Refund
-	for _, id := range l.index[lookup{"due", app}] {
-		if r := l.read(id); r != nil && !r.Next.After(now) && (!asking || r.State != Succeeded) {
-			due = append(due, r)
-		}
+	due := l.due(app, now, asking)
+	if app == "" {
+		due = l.takeTurns(now, n, asking)
 	}
-	slices.SortFunc(due, func(a, b *Refund) int { return cmp.Or(a.Next.Compare(b.Next), cmp.Compare(a.ID, b.ID)) })
 	list := make([]Refund, min(max(n, 0), len(due)))
 	for i := range list {
 		r := due[i].Clone()
@@ -332,11 +329,7 @@ func (m *Memory) Count(ctx context.Context, app string) (Backlog, error) {
 	l.lock()
 	defer l.rows.mu.Unlock()
 	b := Backlog{AsOf: time.Now().UTC()}
-	for _, id := range l.index[lookup{"due", app}] {
-		r := l.read(id)
-		if r == nil {
-			continue
-		}
+	for _, r := range l.left(app) {
 		if r.State == Pending {
 			b.Unresolved++
 			if b.Oldest.IsZero() || r.CreatedAt.Before(b.Oldest) {

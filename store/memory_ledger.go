@@ -1,8 +1,10 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/alirefund/alirefund/money"
@@ -15,6 +17,7 @@ type ledger struct {
 	retention time.Duration
 	rows      shard
 	index     index
+	turn      string // the application whose turn was last
 }
 
 func (l *ledger) init(retention time.Duration) {
@@ -90,6 +93,70 @@ func (l *ledger) lastSend(orderID string) (last time.Time) {
 		}
 	}
 	return last
+}
+
+// left returns the refunds of the application for which something is left to do; of
+// every application if app is empty.
+func (l *ledger) left(app string) (rows []*Refund) {
+	if app == "" {
+		for _, app := range l.index[apps] {
+			rows = append(rows, l.left(app)...)
+		}
+		return rows
+	}
+	for _, id := range l.index[lookup{"due", app}] {
+		if r := l.read(id); r != nil {
+			rows = append(rows, r)
+		}
+	}
+	return rows
+}
+
+// due returns those of the application whose time has come, in its order.
+func (l *ledger) due(app string, now time.Time, asking bool) []*Refund {
+	if app == "" {
+		return nil
+	}
+	due := slices.DeleteFunc(l.left(app), func(r *Refund) bool { return r.Next.After(now) || asking && r.State == Succeeded })
+	slices.SortFunc(due, func(a, b *Refund) int { return cmp.Or(a.Next.Compare(b.Next), cmp.Compare(a.ID, b.ID)) })
+	return due
+}
+
+// takeTurns returns at most n refunds that are due of any application: one of each,
+// beginning behind the application whose turn was last, then one of each again.
+func (l *ledger) takeTurns(now time.Time, n int, asking bool) (due []*Refund) {
+	var of [][]*Refund
+	names := slices.Sorted(slices.Values(l.index[apps]))
+	first, _ := slices.BinarySearchFunc(names, l.turn, func(name, last string) int { // the first behind last
+		if name > last {
+			return 1
+		}
+		return -1
+	})
+	for _, name := range slices.Concat(names[first:], names[:first]) {
+		if some := l.due(name, now, asking); len(some) > 0 && len(of) < n {
+			of = append(of, some)
+			l.turn = name
+		}
+	}
+	return Turns(of, n)
+}
+
+// Turns returns at most n of several queues, the first of each before the second of any:
+// how a back-end lets no application with much to do hold up the others.
+func Turns[T any](queues [][]T, n int) (taken []T) {
+	for place := 0; len(taken) < n; place++ {
+		before := len(taken)
+		for _, queue := range queues {
+			if place < len(queue) && len(taken) < n {
+				taken = append(taken, queue[place])
+			}
+		}
+		if len(taken) == before {
+			break
+		}
+	}
+	return taken
 }
 
 // matching returns the rows that f selects, in no order.

@@ -204,8 +204,8 @@ func TestMemoryForgetsOnlyWhatNeedsNothing(t *testing.T) {
 		if kept(undelivered.ID) {
 			t.Error("not forgotten at its time")
 		}
-		if rows, numbers := m.Rows(); rows != 1 || numbers != 5 {
-			t.Errorf("%d refunds with %d numbers remain, want the pending one with its 4 and when it is due", rows, numbers)
+		if rows, numbers := m.Rows(); rows != 1 || numbers != 6 {
+			t.Errorf("%d refunds with %d numbers remain, want the pending one with its 4, when it is due and whose it is", rows, numbers)
 		}
 	})
 }

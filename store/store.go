@@ -118,7 +118,9 @@ type Ledger interface {
 
 	// Due returns at most n refunds of the application whose time has come
 	// ([Refund.Next]), those that wait longest first, and puts each off for the
-	// length of lease, so that no other process gets it meanwhile. asking leaves out
+	// length of lease, so that no other process gets it meanwhile. An empty app stands
+	// for all applications, which take turns: one that has much to do holds up no
+	// other. asking leaves out
 	// those that succeeded, about which at most the host has still to be told. Whatever is
 	// then done with one sets its time anew. Those that it could not read, such as
 	// what a newer version wrote ([ErrNewerDocument]), it puts off too, and names
@@ -207,14 +209,15 @@ type Pruner interface {
 	// Prune forgets a piece of what nothing remains to be done for, and tells
 	// how many records it changed: the raw nodes of Alipay's (they name buyers)
 	// of refunds settled before nodes, and whole refunds settled before refunds;
-	// a zero time keeps all. The two times may be of the caller's clock. 0 means that nothing is left to forget.
+	// a zero time keeps all. The two times may be of the caller's clock. 0 means that
+	// nothing is left to forget. An empty app stands for all applications.
 	Prune(ctx context.Context, app string, nodes, refunds time.Time) (int, error)
 }
 
 // Counter is a [Store] that can count what is left to do without reading it.
 type Counter interface {
 	// Count counts the application's refunds for which something is left to do. It
-	// costs no more than those are many.
+	// costs no more than those are many. An empty app stands for all applications.
 	Count(ctx context.Context, app string) (Backlog, error)
 }
 

@@ -145,6 +145,10 @@ func TestIndexes(t *testing.T) {
 			{"refunds_out_request_no", list(store.Filter{OutRequestNo: "number 77"})},
 			{"refunds_operation_id", list(store.Filter{OperationID: "operation 77"})},
 			{"refunds_settled", func() error { _, err := s.Prune(ctx, "app", time.UnixMicro(2), time.Time{}); return err }},
+			{"refunds_due", func() error { _, err := s.Due(ctx, "", time.Minute, 9, false); return err }},
+			{"refunds_due", func() error { _, err := s.Due(ctx, "", time.Minute, 9, true); return err }},
+			{"refunds_due", func() error { _, err := s.Count(ctx, ""); return err }},
+			{"refunds_settled", func() error { _, err := s.Prune(ctx, "", time.UnixMicro(2), time.Time{}); return err }},
 			{"", func() error { _, err := s.Get(ctx, unresolved.ID); return err }},
 		} {
 			spy.take()

@@ -17,12 +17,16 @@ import (
 //go:embed take.lua
 var takeLua string
 
+//go:embed turns.lua
+var turnsLua string
+
 //go:embed page.lua
 var pageLua string
 
 var (
-	takeScript = redis.NewScript(takeLua)
-	pageScript = redis.NewScript(pageLua)
+	takeScript  = redis.NewScript(takeLua)
+	turnsScript = redis.NewScript(turnsLua)
+	pageScript  = redis.NewScript(pageLua)
 )
 
 // Due implements [store.Ledger]. One script takes what is due and puts it off.
@@ -34,7 +38,12 @@ func (s *Store) Due(ctx context.Context, app string, lease time.Duration, n int,
 	if asking {
 		from = s.askKey(app)
 	}
-	rows, now, err := s.rows(ctx, takeScript, []string{from, s.dueKey(app), s.askKey(app)}, s.refundKey(""), lease.Microseconds(), n, rand.Text())
+	script, keys := takeScript, []string{from, s.dueKey(app), s.askKey(app)}
+	args := []any{s.refundKey(""), lease.Microseconds(), n, rand.Text()}
+	if app == "" {
+		script, keys, args = turnsScript, []string{s.appsKey()}, append(args, from, s.dueKey(""), s.askKey(""), mostVisited)
+	}
+	rows, now, err := s.rows(ctx, script, keys, args...)
 	if err != nil {
 		return nil, fmt.Errorf("redisstore: due: %w", err)
 	}
@@ -57,6 +66,10 @@ func (s *Store) GiveBack(ctx context.Context, id string, next time.Time, token s
 		return r.GiveBack(next, token, now)
 	})
 }
+
+// mostVisited bounds the applications that one look at what is due visits, for the server
+// does nothing else meanwhile. The next look begins with the others.
+const mostVisited = 1000
 
 // page is how many refunds List and Prune read at once.
 const page = 100

@@ -5,15 +5,35 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
-// Prune implements [store.Pruner]. It changes two hundred refunds at most. Claims run
-// out by themselves.
+// Prune implements [store.Pruner]. It changes two hundred refunds of an application at
+// most. Claims run out by themselves.
 //
 // What a forgotten refund took of its order's total stays taken: the money has
 // moved. Its number, asked for again, is a new one to this ledger and to be
 // paid for by what the order has left; Alipay knows better, and moves nothing.
 func (s *Store) Prune(ctx context.Context, app string, nodes, refunds time.Time) (pruned int, err error) {
+	if app != "" {
+		return s.prune(ctx, app, nodes, refunds)
+	}
+	// "-inf" to "+inf": all of them. The commands are those that an ACL allows already.
+	apps, err := s.client.ZRangeByScore(ctx, s.appsKey(), &redis.ZRangeBy{Min: "-inf", Max: "+inf"}).Result()
+	if err != nil {
+		return 0, fmt.Errorf("redisstore: prune: %w", err)
+	}
+	for _, app := range apps {
+		n, err := s.prune(ctx, app, nodes, refunds)
+		if pruned += n; err != nil {
+			return pruned, err
+		}
+	}
+	return pruned, nil
+}
+
+func (s *Store) prune(ctx context.Context, app string, nodes, refunds time.Time) (pruned int, err error) {
 	for _, forget := range []struct {
 		set    string
 		before time.Time

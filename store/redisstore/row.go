@@ -70,6 +70,10 @@ func (s *Store) askKey(app string) string         { return s.key("ask:" + app) }
 func (s *Store) settledKey(app string) string     { return s.key("settled:" + app) }
 func (s *Store) nodesKey(app string) string       { return s.key("nodes:" + app) }
 
+// appsKey is the set of the applications that ever had a refund, by when it was their
+// turn to have what is due looked at.
+func (s *Store) appsKey() string { return s.key("apps") }
+
 func (s *Store) stateKey(state store.State, app string) string {
 	return s.key("state:" + string(state) + ":" + app)
 }

@@ -35,6 +35,7 @@ type step struct {
 // rowPart writes a refund whose version is Was still; empty for none.
 type rowPart struct {
 	ID     string  `json:"id"`
+	App    string  `json:"app,omitempty"` // whose it is, if the row is new
 	Was    string  `json:"was"`
 	Is     string  `json:"is"`
 	Next   int64   `json:"next"` // in microseconds, as all times here; 0 for none
@@ -92,6 +93,9 @@ func (s *Store) store(was row, r store.Refund) (step, error) {
 	doc, err := encode(r)
 	w := step{refund: r.ID, order: r.OrderID, doc: doc}
 	w.Row = &rowPart{ID: r.ID, Was: was.version, Is: rand.Text(), Next: micros(r.Next), Scores: []int64{}}
+	if was.version == "" {
+		w.Row.App = r.App
+	}
 	before, after := s.sets(was.Refund), s.sets(r)
 	for key, score := range after {
 		if old, there := before[key]; !there || old != score {
@@ -168,7 +172,7 @@ func (s *Store) write(ctx context.Context, w step) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	keys := append([]string{s.refundKey(w.refund), s.key("order:" + w.order), s.key("claim:" + w.key)}, w.enter...)
+	keys := append([]string{s.refundKey(w.refund), s.key("order:" + w.order), s.key("claim:" + w.key), s.appsKey()}, w.enter...)
 	list, err := s.run(ctx, stepScript, append(keys, w.leave...), string(parts), w.doc)
 	if err != nil {
 		return answer{}, err

@@ -1,7 +1,7 @@
 -- One step. What it was decided on is looked at again; then all of it is written, or
 -- nothing. Each part but the row may be missing, and the row too.
 --
--- KEYS: the refund, its order, a claim, then the sets that the refund is to stand in,
+-- KEYS: the refund, its order, a claim, the applications, then the sets that the refund is to stand in,
 -- one for each score, then those that it is to leave.
 -- ARGV: the step as JSON, the refund's document or nothing for none.
 local step = cjson.decode(ARGV[1])
@@ -59,8 +59,11 @@ if row then
   else
     redis.call('HSET', refund, 'version', row.is, 'next', row.next, 'doc', ARGV[2])
   end
-  for n = 4, #KEYS do
-    local score = row.scores[n - 3]
+  if row.app then
+    redis.call('ZADD', KEYS[4], 'NX', 0, row.app)
+  end
+  for n = 5, #KEYS do
+    local score = row.scores[n - 4]
     if score then
       redis.call('ZADD', KEYS[n], score, row.id)
     else

@@ -162,11 +162,12 @@ func everything(t testing.TB, client redis.UniversalClient, prefix string) map[s
 }
 
 // agree expects that each refund is in its sets, with its score, and that the sets hold
-// nothing else; and that each order has reserved what its refunds count.
+// nothing else, but its application among all; and that each order has reserved what its refunds count.
 func agree(t testing.TB, s *redisstore.Store, client redis.UniversalClient, prefix string) {
 	t.Helper()
 	want, is := map[string]int64{}, map[string]int64{}
 	reserved, sums := map[string]string{}, map[string]money.Amount{}
+	known := map[string]bool{} // the applications, whose scores are when their turn was
 	for key, value := range everything(t, client, prefix) {
 		_, name, _ := strings.Cut(key, "}:")
 		kind, id, _ := strings.Cut(name, ":")
@@ -187,11 +188,18 @@ func agree(t testing.TB, s *redisstore.Store, client redis.UniversalClient, pref
 				for set, score := range s.Sets(r) {
 					want[set+" "+id] = score
 				}
+				known["{"+prefix+"}:apps "+r.App] = true
 				if r.Counts() {
 					sums[r.OrderID] += r.Amount
 				}
 			}
 		}
+	}
+	for app := range known {
+		if _, some := is[app]; !some {
+			t.Errorf("%s is not among the applications", app)
+		}
+		delete(is, app)
 	}
 	if !maps.Equal(is, want) {
 		t.Errorf("the sets hold\n%v\nand should hold\n%v", is, want)

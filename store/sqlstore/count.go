@@ -7,15 +7,23 @@ import (
 	"github.com/alirefund/alirefund/store"
 )
 
-// Count implements [store.Counter], by the index of what is left to do.
+// Count implements [store.Counter], by the index of what is left to do. Of all
+// applications it counts one after the other.
 func (s *Store) Count(ctx context.Context, app string) (b store.Backlog, err error) {
 	err = s.retry(ctx, "count", func() error {
 		now, err := s.clock.now(ctx)
 		if err != nil {
 			return err
 		}
-		b, err = s.count(ctx, app, now)
-		return err
+		b = store.Backlog{AsOf: now}
+		return s.each(ctx, app, true, func(app string) error {
+			more, err := s.count(ctx, app, now)
+			b.Unresolved, b.Undelivered, b.Due = b.Unresolved+more.Unresolved, b.Undelivered+more.Undelivered, b.Due+more.Due
+			if b.Oldest.IsZero() || !more.Oldest.IsZero() && more.Oldest.Before(b.Oldest) {
+				b.Oldest = more.Oldest
+			}
+			return err
+		})
 	})
 	if err != nil {
 		return store.Backlog{}, err

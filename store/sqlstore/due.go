@@ -1,9 +1,11 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/alirefund/alirefund/store"
@@ -16,10 +18,6 @@ func (s *Store) Due(ctx context.Context, app string, lease time.Duration, n int,
 	if n <= 0 {
 		return nil, ctx.Err()
 	}
-	which := "app = ? AND next_at <= ?"
-	if asking {
-		which += " AND state <> 'succeeded'"
-	}
 	var unread error
 	err = s.retry(ctx, "due", func() error {
 		due, unread = nil, nil
@@ -30,7 +28,7 @@ func (s *Store) Due(ctx context.Context, app string, lease time.Duration, n int,
 			return err
 		}
 		now = now.Add(s.dialect.resolution)
-		rows, err := s.allRows(ctx, selectRows+which+" ORDER BY next_at, id LIMIT ?", app, now.UnixMicro(), n)
+		rows, err := s.dueRows(ctx, app, now.UnixMicro(), n, asking)
 		if err != nil || len(rows) == 0 {
 			return err
 		}
@@ -69,6 +67,20 @@ func (s *Store) GiveBack(ctx context.Context, id string, next time.Time, token s
 	return s.decide(ctx, "give back", id, func(r *store.Refund, now time.Time) bool {
 		return r.GiveBack(next, token, now)
 	})
+}
+
+// dueRows reads at most n that are due.
+func (s *Store) dueRows(ctx context.Context, app string, now int64, n int, asking bool) ([]row, error) {
+	if app != "" {
+		return s.allRows(ctx, selectRows+isDue(asking), app, now, n)
+	}
+	due, err := s.takeTurns(ctx, now, n, asking)
+	if err != nil || len(due) == 0 {
+		return nil, err
+	}
+	rows, err := s.allRows(ctx, selectRows+in(len(due))+" AND next_at <= ?", append(slices.Clone(due), now)...)
+	slices.SortFunc(rows, func(a, b row) int { return cmp.Compare(slices.Index(due, any(a.ID)), slices.Index(due, any(b.ID))) })
+	return rows, err
 }
 
 // unlocked locks those of rows that nobody else holds a lock on, and names them: all of

@@ -14,7 +14,7 @@ const (
 )
 
 // Prune implements [store.Pruner], and forgets notifications whose time is over.
-// It changes some hundred rows at most, and holds no lock for long.
+// It changes some hundred rows of an application at most, and holds no lock for long.
 //
 // What a forgotten refund took of its order's total stays taken: the money has
 // moved. Its number, asked for again, is a new one to this ledger and to be
@@ -32,13 +32,15 @@ func (s *Store) Prune(ctx context.Context, app string, nodes, refunds time.Time)
 			if refunds.IsZero() {
 				return 0, nil
 			}
-			return s.forget(ctx, "{refunds}", "app = ? AND has_node IN (0, 1) AND settled_at < ?", app, refunds.UnixMicro())
+			return s.sum(ctx, app, func(app string) (int, error) {
+				return s.forget(ctx, "{refunds}", "app = ? AND has_node IN (0, 1) AND settled_at < ?", app, refunds.UnixMicro())
+			})
 		},
 		func() (int, error) {
 			if nodes.IsZero() {
 				return 0, nil
 			}
-			return s.strip(ctx, app, nodes)
+			return s.sum(ctx, app, func(app string) (int, error) { return s.strip(ctx, app, nodes) })
 		},
 	} {
 		var n int
@@ -48,6 +50,16 @@ func (s *Store) Prune(ctx context.Context, app string, nodes, refunds time.Time)
 		pruned += n
 	}
 	return pruned, nil
+}
+
+// sum does it for the application, or for each if app is empty.
+func (s *Store) sum(ctx context.Context, app string, do func(app string) (int, error)) (sum int, err error) {
+	err = s.each(ctx, app, false, func(app string) error {
+		n, err := do(app)
+		sum += n
+		return err
+	})
+	return sum, err
 }
 
 // forget deletes some rows to which the condition applies. It is checked again when

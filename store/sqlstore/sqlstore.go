@@ -53,6 +53,7 @@ type Store struct {
 	tables
 	clock  clock
 	memory memory
+	turns  turns
 	waits  atomic.Bool // the database has refused SKIP LOCKED
 	texts  sync.Map    // SQL as it is written here → as this database takes it
 }

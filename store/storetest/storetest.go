@@ -49,6 +49,7 @@ func run(t *testing.T, open func(*testing.T) store.Store, in func(*testing.T, fu
 		{"Notice", noticeTests},
 		{"List", listTests},
 		{"Due", dueTests},
+		{"Applications", applicationTests},
 		{"Redeliver", redeliverTests},
 		{"Subscribe", subscribeTests},
 		{"Transactor", transactorTests},
