@@ -26,7 +26,11 @@ func (m *Module) listRefunds(c *gin.Context) {
 		m.fail(c, Result{}, err)
 		return
 	}
-	rows, err := m.List(c.Request.Context(), f)
+	e, err := m.engine(c)
+	var rows []store.Refund
+	if err == nil {
+		rows, err = e.List(c.Request.Context(), f)
+	}
 	if err != nil {
 		m.fail(c, Result{}, err)
 		return

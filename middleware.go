@@ -55,6 +55,9 @@ func limitBody(c *gin.Context) {
 // and acknowledges it by writing exactly success with status 200; with anything
 // else, or a panic, it comes again.
 //
+// With Config.Apps it is for all applications, and [engine.Engine] turns to the one that
+// the body names; behind a route with a parameter :app, to that one.
+//
 // No login may stand before it, and nothing that changes the body.
 func (m *Module) Notifications() gin.HandlerFunc {
 	return func(c *gin.Context) {
@@ -118,7 +121,7 @@ func (m *Module) open(c *gin.Context) (*notify.Notification, error) {
 	r := c.Request
 	slow := http.NewResponseController(c.Writer)
 	_ = slow.SetReadDeadline(time.Now().Add(bodyTime)) // a server without deadlines has its own ways
-	n, err := m.Receive(r)
+	n, err := m.receive(c)
 	if err == nil {
 		// All is read, and a hook may take its time. After an error the deadline stays,
 		// for net/http reads what is left of a body.
@@ -132,6 +135,18 @@ func (m *Module) open(c *gin.Context) (*notify.Notification, error) {
 	}
 	body.again = true
 	return n, err
+}
+
+// receive opens a notification, at an address of one application's or at everybody's.
+func (m *Module) receive(c *gin.Context) (*notify.Notification, error) {
+	if !m.several {
+		return m.Receive(c.Request)
+	}
+	appID, err := appOf(c)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", notify.ErrNotOurs, err)
+	}
+	return m.ReceiveFor(c.Request, appID)
 }
 
 // keptBody keeps what is read of a body, to be read once again.

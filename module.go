@@ -43,6 +43,11 @@
 //	POST {notify}/notify           Alipay's notifications
 //	POST {notify}/gateway          the messages to the application's gateway
 //
+// One module serves several applications with [Config].Apps: a refund names its own by a
+// parameter :app of the group's path, or the guard does by [SetApp], and notifications are
+// told apart by their app_id, and come to {notify}/notify/:app and {notify}/gateway/:app,
+// too.
+//
 // The refund's life itself stands in package engine, which knows nothing of Gin:
 // a worker or a cron job uses that alone. This package is its Gin face, and
 // repeats the names that a host needs.
@@ -56,6 +61,7 @@ import (
 // for Gin. Make it with [New]. It is safe for concurrent use.
 type Module struct {
 	*engine.Engine
+	several bool // applications: Config.Apps is set
 }
 
 // New checks the whole configuration and returns a module, or every
@@ -66,7 +72,7 @@ func New(config Config) (*Module, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Module{Engine: e}, nil
+	return &Module{Engine: e, several: config.Apps != nil}, nil
 }
 
 // What a host names, all of it package engine's.
@@ -119,4 +125,7 @@ var (
 	ErrNothingSent = engine.ErrNothingSent
 	ErrNotPending  = engine.ErrNotPending
 	ErrStore       = engine.ErrStore
+
+	ErrUnknownApp     = engine.ErrUnknownApp
+	ErrAppUnavailable = engine.ErrAppUnavailable
 )

@@ -54,6 +54,8 @@ var problems = map[string]struct {
 	"nothing_sent":           {http.StatusServiceUnavailable, Text{En: "This request sent nothing to Alipay; repeat it as it is", Zh: "本次请求未向支付宝发送任何内容，请原样重试"}},
 	"not_found":              {http.StatusNotFound, Text{En: "No refund has this id", Zh: "没有该编号的退款"}},
 	"store_failed":           {http.StatusServiceUnavailable, Text{En: "The store failed; repeat the same request, under the same number", Zh: "存储出错，请以同一退款请求号原样重试"}},
+	"unknown_app":            {http.StatusNotFound, Text{En: "There is no such application here", Zh: "没有该应用"}},
+	"app_unavailable":        {http.StatusServiceUnavailable, Text{En: "The application cannot be had now; repeat the same request", Zh: "暂时无法取得该应用的配置，请原样重试"}},
 	"internal":               {http.StatusInternalServerError, Text{En: "Something unforeseen happened; see the log", Zh: "发生未预料的错误，请查看日志"}},
 
 	"notification_refused":   {http.StatusBadRequest, Text{En: "This is no notification of Alipay's", Zh: "这不是支付宝的通知"}},
@@ -69,6 +71,9 @@ var problems = map[string]struct {
 func problemOf(err error, zh bool) problem {
 	if errors.Is(err, engine.ErrHookFailed) { // whatever the host's error is made of
 		return notifyProblem(engine.ErrHookFailed, zh)
+	}
+	if errors.Is(err, notify.ErrNotOurs) {
+		return notifyProblem(notify.ErrNotOurs, zh)
 	}
 	if p, ok := requestProblem(err, zh); ok {
 		return p
@@ -136,6 +141,11 @@ func refundProblem(err error, zh bool) (p problem, ok bool) {
 		p.view = viewOf(Result{Refund: refused.Refund})
 		p.AlipayCode, p.SubCode, p.SubMsg = refused.Refund.Code, refused.Refund.SubCode, refused.Refund.Message
 		p.Detail = p.SubMsg
+	case errors.Is(err, ErrUnknownApp):
+		is("unknown_app")
+		p.Detail = err.Error() // which says how one is named
+	case errors.Is(err, ErrAppUnavailable):
+		is("app_unavailable")
 	case errors.Is(err, ErrNothingSent):
 		is("nothing_sent")
 	case errors.As(err, &refusal) && refusal.Signed:

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/alirefund/alirefund/engine"
 	"github.com/alirefund/alirefund/store"
 )
 
@@ -20,7 +21,7 @@ import (
 //	GET  /refunds/:id     what is known of a refund
 //
 // guard decides who may; it aborts the context to refuse, and names the actor
-// by [SetActor]. more runs behind it. A nil guard panics, at start-up and not at
+// by [SetActor], and the application by [SetApp] if there are several. more runs behind it. A nil guard panics, at start-up and not at
 // night: [AlreadyProtected] is the way to say that none is needed.
 func (m *Module) MountRefunds(r gin.IRouter, guard gin.HandlerFunc, more ...gin.HandlerFunc) {
 	if guard == nil {
@@ -43,44 +44,56 @@ func (m *Module) MountRefunds(r gin.IRouter, guard gin.HandlerFunc, more ...gin.
 //	               in Alipay's console
 //
 // Both take both, so that nothing is lost where one address serves for the other.
+// With Config.Apps there are POST /notify/:app and POST /gateway/:app, too: addresses of
+// one application each, which take no other's.
+//
 // No login may stand before them: Alipay has none, and the signature is the check.
 func (m *Module) MountNotify(r gin.IRouter) {
 	r.POST("/notify", m.postNotify)
 	r.POST("/gateway", m.postNotify)
+	if m.several {
+		r.POST("/notify/:"+appParam, m.postNotify)
+		r.POST("/gateway/:"+appParam, m.postNotify)
+	}
 }
 
 func (m *Module) postRefund(c *gin.Context) {
 	var request RefundRequest
-	m.refund(c, &request, func(ctx context.Context) (Result, error) {
+	m.refund(c, &request, func(ctx context.Context, e *engine.Engine) (Result, error) {
 		request.Actor = actor(c)
-		return m.Refund(ctx, request)
+		return e.Refund(ctx, request)
 	})
 }
 
 func (m *Module) postCouponRefund(c *gin.Context) {
 	var request CouponRefundRequest
-	m.refund(c, &request, func(ctx context.Context) (Result, error) {
+	m.refund(c, &request, func(ctx context.Context, e *engine.Engine) (Result, error) {
 		request.Actor = actor(c)
-		return m.CouponRefund(ctx, request)
+		return e.CouponRefund(ctx, request)
 	})
 }
 
 func (m *Module) postUnfreeze(c *gin.Context) {
 	var request UnfreezeRequest
-	m.refund(c, &request, func(ctx context.Context) (Result, error) {
+	m.refund(c, &request, func(ctx context.Context, e *engine.Engine) (Result, error) {
 		request.Actor = actor(c)
-		return m.Unfreeze(ctx, request)
+		return e.Unfreeze(ctx, request)
 	})
 }
 
 // refund reads the body into request, and answers what then becomes of it.
-func (m *Module) refund(c *gin.Context, request any, then func(context.Context) (Result, error)) {
+func (m *Module) refund(c *gin.Context, request any, then func(context.Context, *engine.Engine) (Result, error)) {
+	e, err := m.engine(c)
+	if err != nil {
+		m.fail(c, Result{}, err)
+		return
+	}
 	written, err := decodeBody(c, request)
 	if err != nil {
 		m.fail(c, Result{}, err)
 		return
 	}
-	result, err := then(c.Request.Context())
+	result, err := then(c.Request.Context(), e)
 	m.answer(c, result, asWritten(err, written))
 }
 
@@ -103,7 +116,11 @@ func (m *Module) answer(c *gin.Context, result Result, err error) {
 }
 
 func (m *Module) getRefund(c *gin.Context) {
-	result, err := m.Get(c.Request.Context(), c.Param("id"))
+	e, err := m.engine(c)
+	var result Result
+	if err == nil {
+		result, err = e.Get(c.Request.Context(), c.Param("id"))
+	}
 	if err != nil {
 		m.fail(c, Result{Refund: store.Refund{ID: c.Param("id")}}, err)
 		return

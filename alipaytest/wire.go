@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -28,6 +29,33 @@ func (a *Alipay) HTTPClient() *http.Client {
 		return connect(a)
 	})}
 }
+
+// HTTPClient returns a client that reaches several fakes under any one address, as
+// applications share one gateway: the fake whose AppID a request names, else the first,
+// which refuses it. They have one key of Alipay's, as all fakes of a process do.
+func HTTPClient(fakes ...*Alipay) *http.Client {
+	applications := make(map[string]http.RoundTripper, len(fakes))
+	for _, a := range fakes {
+		applications[a.appID] = a.HTTPClient().Transport
+	}
+	return &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+		appID := r.URL.Query().Get("app_id")
+		if strings.HasPrefix(r.URL.Path, "/v3/") {
+			_, appID, _ = strings.Cut(r.Header.Get("Authorization"), "app_id=")
+			appID, _, _ = strings.Cut(appID, ",")
+		}
+		to, known := applications[appID]
+		if !known {
+			to = applications[fakes[0].appID]
+		}
+		return to.RoundTrip(r)
+	})}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+// RoundTrip implements [http.RoundTripper].
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // Refuse makes [Alipay.HTTPClient] refuse all connections, or no longer.
 func (a *Alipay) Refuse(on bool) {

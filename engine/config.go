@@ -14,9 +14,22 @@ import (
 	"github.com/alirefund/alirefund/store"
 )
 
-// Config is what [New] needs: App, Store, and usually the hooks. It is copied.
+// Config is what [New] needs: App or Apps, Store, and usually the hooks. It is copied.
 type Config struct {
-	App   App
+	// App is the one application; with Apps, the one that is meant where none is named,
+	// and may be left out.
+	App App
+	// Apps returns further applications, by their app_id, or [ErrUnknownApp]: so one
+	// module serves any number, and a new one or new keys want no restart. It is asked
+	// about each about once a minute, by as many goroutines as there are applications, and
+	// at once where a notification does not verify by what it said; a new key thus works
+	// within a minute, and should be valid before the old one ends. Return the same
+	// Signer, Verifier and ContentKey for as long as the keys are the same: Alipay's next
+	// certificates, once learnt, are kept with the Verifier. While it fails, the
+	// applications that it knew go on. An application that is unknown is not served:
+	// what is left to do of it waits. With Apps, Run looks after every refund in the
+	// store, so all applications there should be known. nil: App is the only one.
+	Apps  func(ctx context.Context, appID string) (App, error)
 	Store store.Store
 
 	// Gateway is the URL of Alipay's gateway; default gateway.Production.
@@ -146,6 +159,12 @@ type App struct {
 	// SellerIDs are the accepted values of a notification's seller_id; none
 	// accepts every seller of the application.
 	SellerIDs []string
+
+	// Gateway, CouponProduct and AppAuthToken stand instead of Config's where the
+	// application has its own.
+	Gateway       string
+	CouponProduct CouponProduct
+	AppAuthToken  func(ctx context.Context, merchant string) (string, error)
 }
 
 // CouponProduct is one of Alipay's products of red packets, by the interface
@@ -165,6 +184,7 @@ const (
 
 // Order is an order, or a red packet, that a refund is taken from.
 type Order struct {
+	App        string // app_id
 	Kind       store.Kind
 	Merchant   string
 	OutTradeNo string // of a trade

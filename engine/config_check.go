@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -42,20 +43,26 @@ const (
 // check returns the configuration with its defaults, or every problem at once.
 func (c Config) check() (Config, error) {
 	p := &problems{}
-	c.App.check(p)
-	c.checkProduct(p)
+	if c.Apps == nil || !reflect.ValueOf(c.App).IsZero() {
+		c.App.check(p, "App")
+	}
+	checkProduct(p, "CouponProduct", c.CouponProduct)
 	c.checkStore(p)
 	c.checkSubscribers(p)
-	c.checkGateway(p)
+	checkGateway(p, "Gateway", c.Gateway)
+	if c.Protocol > gateway.V3 {
+		p.add("Protocol", "is neither gateway.V2 nor gateway.V3")
+	}
 	c.Times = c.Times.withDefaults(p)
 	if len(p.errs) > 0 {
 		return c, errors.Join(p.errs...)
 	}
-	c.App.NotifyURLs = slices.Clone(c.App.NotifyURLs)
-	c.App.SellerIDs = slices.Clone(c.App.SellerIDs)
 	c.Subscribers = slices.Clone(c.Subscribers)
 	if c.Gateway == "" {
 		c.Gateway = gateway.Production
+	}
+	if c.App.ID != "" {
+		c.App = c.App.within(c)
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
@@ -74,40 +81,58 @@ func (p *problems) addError(field string, err error) {
 	p.errs = append(p.errs, &ConfigError{Field: field, Problem: err.Error(), Err: err})
 }
 
-func (a App) check(p *problems) {
+// check notes what is wrong with an application that is called field.
+func (a App) check(p *problems, field string) {
 	if !isAppID(a.ID) {
-		p.add("App.ID", "wants the application's app_id, up to 32 letters and digits")
+		p.add(field+".ID", "wants the application's app_id, up to 32 letters and digits")
 	}
 	if a.Signer == nil {
-		p.add("App.Signer", "is required: signer.FromPEM(the application's private key)")
+		p.add(field+".Signer", "is required: signer.FromPEM(the application's private key)")
 	}
 	if a.Verifier == nil {
-		p.add("App.Verifier", "is required: signer.VerifierFromPEM(Alipay's public key)")
+		p.add(field+".Verifier", "is required: signer.VerifierFromPEM(Alipay's public key)")
 	}
 	if a.Signer != nil && a.Verifier != nil {
 		if err := signer.Pair(a.Signer, a.Verifier); err != nil {
-			p.addError(a.mismatched(), err)
+			p.addError(field+"."+a.mismatched(), err)
 		}
 	}
 	if a.ContentKey != nil && a.ContentKey.Encrypt(nil) == "" {
-		p.add("App.ContentKey", "holds no key: signer.ContentKeyFromBase64(the key of 接口内容加密)")
+		p.add(field+".ContentKey", "holds no key: signer.ContentKeyFromBase64(the key of 接口内容加密)")
 	}
 	if problem := notifyURLProblem(a.NotifyURL); a.NotifyURL != "" && problem != "" {
-		p.add("App.NotifyURL", problem)
+		p.add(field+".NotifyURL", problem)
 	}
 	for i, u := range a.NotifyURLs {
 		if problem := notifyURLProblem(u); problem != "" {
-			p.add(fmt.Sprintf("App.NotifyURLs[%d]", i), problem)
+			p.add(fmt.Sprintf("%s.NotifyURLs[%d]", field, i), problem)
 		}
 	}
 	if slices.Contains(a.SellerIDs, "") {
-		p.add("App.SellerIDs", "holds an empty text")
+		p.add(field+".SellerIDs", "holds an empty text")
 	}
+	checkProduct(p, field+".CouponProduct", a.CouponProduct)
+	checkGateway(p, field+".Gateway", a.Gateway)
 }
 
-func (c Config) checkProduct(p *problems) {
-	if c.CouponProduct != "" && c.CouponProduct != CouponOrderRefund && c.CouponProduct != FundTransRefund {
-		p.add("CouponProduct", "is neither CouponOrderRefund nor FundTransRefund")
+// within is the application with c's values where it has none of its own.
+func (a App) within(c Config) App {
+	a.NotifyURLs, a.SellerIDs = slices.Clone(a.NotifyURLs), slices.Clone(a.SellerIDs)
+	a.Gateway, a.CouponProduct = cmp.Or(a.Gateway, c.Gateway), cmp.Or(a.CouponProduct, c.CouponProduct)
+	if a.AppAuthToken == nil {
+		a.AppAuthToken = c.AppAuthToken
+	}
+	return a
+}
+
+// calls tells whether a client of one application's is as good as the other's.
+func (a App) calls(b App) bool {
+	return a.ID == b.ID && a.Gateway == b.Gateway && a.Signer == b.Signer && a.Verifier == b.Verifier && a.ContentKey == b.ContentKey
+}
+
+func checkProduct(p *problems, field string, product CouponProduct) {
+	if product != "" && product != CouponOrderRefund && product != FundTransRefund {
+		p.add(field, "is neither CouponOrderRefund nor FundTransRefund")
 	}
 }
 
@@ -160,12 +185,9 @@ func (c Config) checkSubscribers(p *problems) {
 	}
 }
 
-func (c Config) checkGateway(p *problems) {
-	if u, err := url.Parse(c.Gateway); c.Gateway != "" && (err != nil || u.Host == "" || u.RawQuery != "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http") {
-		p.add("Gateway", "wants the form https://host/gateway.do, without a query")
-	}
-	if c.Protocol > gateway.V3 {
-		p.add("Protocol", "is neither gateway.V2 nor gateway.V3")
+func checkGateway(p *problems, field, gateway string) {
+	if u, err := url.Parse(gateway); gateway != "" && (err != nil || u.Host == "" || u.RawQuery != "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http") {
+		p.add(field, "wants the form https://host/gateway.do, without a query")
 	}
 }
 
@@ -201,9 +223,9 @@ func (t Times) withDefaults(p *problems) Times {
 // mismatched names the field to mend where signer.Pair refuses.
 func (a App) mismatched() string {
 	if a.Signer.Public() == nil || a.Signer.CertificateSN() == "" && a.Verifier.RootSN() != "" {
-		return "App.Signer"
+		return "Signer"
 	}
-	return "App.Verifier"
+	return "Verifier"
 }
 
 func isAppID(id string) bool {

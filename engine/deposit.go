@@ -34,7 +34,7 @@ func (e *Engine) depositBack(ctx context.Context, n *notify.Notification) error 
 	}
 	err = e.guarded(ctx, hookOf("deposit_back", r), func(ctx context.Context) error {
 		return e.config.OnDepositBack(ctx, DepositBack{
-			NotifyID: n.ID, Refund: r.Clone(),
+			App: e.app.ID, NotifyID: n.ID, Refund: r.Clone(),
 			TradeNo: d.TradeNo, OutTradeNo: d.OutTradeNo, OutRequestNo: d.OutRequestNo,
 			Succeeded: d.Succeeded, Amount: d.Amount, BankAckTime: d.BankAckTime, EstBankReceiptTime: d.EstBankReceiptTime,
 		})
@@ -48,7 +48,7 @@ func (e *Engine) depositBack(ctx context.Context, n *notify.Notification) error 
 // depositedRefund finds the refund of that number. Several merchants of the
 // application may have one; then the trade_no must tell which is meant.
 func (e *Engine) depositedRefund(ctx context.Context, n *notify.Notification, d notify.DepositBack) (store.Refund, error) {
-	f := store.Filter{App: e.config.App.ID, Kind: store.Trade, OutTradeNo: d.OutTradeNo, OutRequestNo: d.OutRequestNo, Limit: maxRows}
+	f := store.Filter{App: e.app.ID, Kind: store.Trade, OutTradeNo: d.OutTradeNo, OutRequestNo: d.OutRequestNo, Limit: maxRows}
 	if d.OutTradeNo == "" {
 		f.TradeNo = d.TradeNo
 	}

@@ -27,7 +27,12 @@ const (
 type diagnoses struct {
 	mu     sync.Mutex // held by the one diagnosis that is made
 	last   time.Time  // when that ended
-	logged map[explain.Cause]time.Time
+	logged map[diagnosis]time.Time
+}
+
+type diagnosis struct {
+	app   string
+	cause explain.Cause
 }
 
 // diagnose logs why a notification could not be verified, by name. It changes
@@ -44,13 +49,14 @@ func (d *diagnoses) diagnose(ctx context.Context, log *slog.Logger, keys explain
 	}
 	r := explain.Explain(body, keys)
 	d.last = time.Now()
-	if at, ok := d.logged[r.Cause]; r.Verifies || ok && d.last.Sub(at) < diagnosisRest {
+	key := diagnosis{keys.AppID, r.Cause}
+	if at, ok := d.logged[key]; r.Verifies || ok && d.last.Sub(at) < diagnosisRest {
 		return
 	}
 	if d.logged == nil {
-		d.logged = map[explain.Cause]time.Time{}
+		d.logged = map[diagnosis]time.Time{}
 	}
-	d.logged[r.Cause] = d.last
+	d.logged[key] = d.last
 	log.WarnContext(ctx, "why a notification did not verify; each cause is logged once a day, and has a page in docs/errors",
 		"cause", r.Cause, "kind", r.Kind, "hint", r.Hint)
 }

@@ -16,24 +16,29 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/alirefund/alirefund/gateway"
-	"github.com/alirefund/alirefund/notify"
 	"github.com/alirefund/alirefund/store"
 )
 
-// Engine refunds, listens, and calls the host's hooks. Make it with [New]. It is
-// safe for concurrent use.
+// Engine refunds, listens, and calls the host's hooks, for one application. Make it with
+// [New]; with Config.Apps, [Engine.For] returns that of another application. All of them
+// share one [core]. It is safe for concurrent use.
 type Engine struct {
-	config   Config
-	products []product
-	gateway  *gateway.Client
-	receiver *notify.Receiver
-	ledger   store.Store
-	tx       store.Transactor // the ledger, where the host is told of a success within a transaction
-	rules    *rules
+	*core
+	*application
+	// base: it is what New returned, and stands for all applications where none is named.
+	base bool
+}
+
+// core is what is of no single application.
+type core struct {
+	config Config
+	own    *application // Config.App
+	apps   applications // what Config.Apps said
+	ledger store.Store
+	tx     store.Transactor // the ledger, where the host is told of a success within a transaction
+	rules  *rules
 	// subscribers are the named ones.
 	subscribers subscribers
-	log         *slog.Logger
 	// tokens holds the app_auth_tokens that came with requests, by refund id,
 	// while Alipay is still to be asked about the refund. They are never stored.
 	tokens sync.Map
@@ -41,6 +46,7 @@ type Engine struct {
 	// outlasts its lease is not called beside itself, nor a later event's before
 	// it has returned. Each has a channel that is closed when it ends.
 	delivering sync.Map
+	missing    sync.Map // the applications of due refunds that could not be had, by app_id
 
 	vitals    vitals      // of this process
 	hooks     hooks       // that run
@@ -50,8 +56,9 @@ type Engine struct {
 	refusals  refusals    // of notifications
 }
 
-// AppID is the application that the engine refunds for.
-func (e *Engine) AppID() string { return e.config.App.ID }
+// AppID is the application that the engine refunds for; empty for what [New] returned
+// without Config.App.
+func (e *Engine) AppID() string { return e.app.ID }
 
 // Logger is where the engine logs: Config.Logger, or its default.
 func (e *Engine) Logger() *slog.Logger { return e.log }

@@ -107,6 +107,22 @@ func nothingSent(what string, err error) error {
 	return fmt.Errorf("%w: %s: %w", ErrNothingSent, what, err)
 }
 
+// Why an application cannot be had.
+var (
+	// ErrUnknownApp: there is no such application here. Config.Apps returns it of an
+	// app_id that it does not know.
+	ErrUnknownApp = errors.New("alirefund: the application is not known")
+	// ErrAppUnavailable: Config.Apps failed. Try the same again.
+	ErrAppUnavailable = errors.New("alirefund: the application cannot be had now")
+)
+
+var (
+	errNoApp     = fmt.Errorf("%w: no app_id is given, and Config.App is empty; Engine.For is for one that is named", ErrUnknownApp)
+	errStrangers = fmt.Errorf("%w: too many notifications name applications that nobody knows", ErrAppUnavailable)
+)
+
+func unknownApp(id string) error { return fmt.Errorf("%w: app_id %.32q", ErrUnknownApp, id) }
+
 // ErrNotPending: a person's decision is wanted for a refund that is settled.
 var ErrNotPending = errors.New("alirefund: the refund is not unresolved")
 

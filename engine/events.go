@@ -28,6 +28,7 @@ type RefundUnresolved struct {
 // changes it: where the bank did not take the money, Alipay has put it into the
 // buyer's balance.
 type DepositBack struct {
+	App string // app_id
 	// NotifyID names the message: the same for each of its deliveries.
 	NotifyID string
 	// Refund is the refund that it belongs to, with this message in its history;

@@ -10,9 +10,13 @@ import (
 const expiryNotice = 30 * 24 * time.Hour
 
 // CertificateEnds is when the certificates of the application and of Alipay end, by
-// which calls are signed and answers verified; zero in key mode.
+// which calls are signed and answers verified; zero in key mode, and where there is no
+// application.
 func (e *Engine) CertificateEnds() (application, alipay time.Time) {
-	return e.config.App.Signer.Expires(), e.config.App.Verifier.Expires()
+	if e.lost != nil {
+		return time.Time{}, time.Time{}
+	}
+	return e.app.Signer.Expires(), e.app.Verifier.Expires()
 }
 
 // ending is a certificate that ends soon, or has ended.

@@ -15,7 +15,7 @@ const maxRows = 1000
 // noticedRefunds returns the ledger's refunds that a notice may be about: f's,
 // without those that another trade_no or authNo tells apart.
 func (e *Engine) noticedRefunds(ctx context.Context, n *notify.Notification, authNo string, f store.Filter) ([]store.Refund, error) {
-	f.App, f.Limit = e.config.App.ID, maxRows
+	f.App, f.Limit = e.app.ID, maxRows
 	rows, err := e.ledger.List(ctx, f)
 	if err != nil {
 		return nil, storeFailed(err)
@@ -23,13 +23,13 @@ func (e *Engine) noticedRefunds(ctx context.Context, n *notify.Notification, aut
 	differ := func(a, b string) bool { return a != "" && b != "" && a != b }
 	return slices.DeleteFunc(rows, func(r store.Refund) bool {
 		return differ(r.TradeNo, n.TradeNo()) || differ(r.AuthNo, authNo) ||
-			n.AuthAppID() != "" && (r.Merchant == "") != (n.AuthAppID() == e.config.App.ID)
+			n.AuthAppID() != "" && (r.Merchant == "") != (n.AuthAppID() == e.app.ID)
 	}), nil
 }
 
 // merchantOf names the merchant of a refund that nobody here asked for.
 func (e *Engine) merchantOf(n *notify.Notification) string {
-	if merchant := n.AuthAppID(); merchant != e.config.App.ID {
+	if merchant := n.AuthAppID(); merchant != e.app.ID {
 		return strings.Clone(merchant)
 	}
 	return ""

@@ -22,7 +22,7 @@ func (e *Engine) fundRefund(ctx context.Context, r store.Refund, content any, me
 	if err != nil {
 		return Result{}, nothingSent("biz_content", err)
 	}
-	r.App, r.Merchant, r.Request = e.config.App.ID, merchant, store.JSON(text)
+	r.App, r.Merchant, r.Request = e.app.ID, merchant, store.JSON(text)
 	return e.refund(ctx, r, token, appAuthToken != "")
 }
 

@@ -10,7 +10,7 @@ import (
 // Get returns what is known of a refund. If it is unresolved Alipay is asked
 // first, and if an event of it is undelivered its hook is called. The state in
 // the result tells success, failure and unresolved apart; an error means that
-// the ledger could not be read ([ErrStore]), or [store.ErrNotFound].
+// the ledger could not be read ([ErrStore]), [store.ErrNotFound], or [ErrUnknownApp].
 func (e *Engine) Get(ctx context.Context, id string) (Result, error) {
 	r, err := e.find(ctx, id)
 	if err != nil {
@@ -32,9 +32,12 @@ func (e *Engine) Get(ctx context.Context, id string) (Result, error) {
 // find reads a refund of this application's. One of another application's, in
 // the same store, is not found.
 func (e *Engine) find(ctx context.Context, id string) (store.Refund, error) {
+	if e.lost != nil {
+		return store.Refund{}, e.lost
+	}
 	r, err := e.ledger.Get(ctx, id)
 	switch {
-	case errors.Is(err, store.ErrNotFound), err == nil && r.App != e.config.App.ID:
+	case errors.Is(err, store.ErrNotFound), err == nil && r.App != e.app.ID:
 		return store.Refund{}, store.ErrNotFound
 	case err != nil:
 		return store.Refund{}, storeFailed(err)
@@ -46,13 +49,19 @@ func (e *Engine) find(ctx context.Context, id string) (store.Refund, error) {
 var ErrNoCounter = errors.New("alirefund: Config.Store is no store.Counter")
 
 // Backlog counts what is left to do, in all processes that share the store: for
-// gauges and health checks. It fails with [ErrNoCounter] or [ErrStore].
+// gauges and health checks. With Config.Apps, the engine of [New] counts all
+// applications, and one of [Engine.For] its own. It fails with [ErrNoCounter] or
+// [ErrStore].
 func (e *Engine) Backlog(ctx context.Context) (store.Backlog, error) {
 	counter, ok := e.config.Store.(store.Counter)
 	if !ok {
 		return store.Backlog{}, ErrNoCounter
 	}
-	b, err := counter.Count(ctx, e.config.App.ID)
+	app := e.app.ID
+	if e.base {
+		app = e.scope()
+	}
+	b, err := counter.Count(ctx, app)
 	if err != nil {
 		return store.Backlog{}, storeFailed(err)
 	}
@@ -60,9 +69,12 @@ func (e *Engine) Backlog(ctx context.Context) (store.Backlog, error) {
 }
 
 // List returns the application's refunds that f selects, the oldest first. It
-// fails with [ErrStore].
+// fails with [ErrStore] or [ErrUnknownApp].
 func (e *Engine) List(ctx context.Context, f store.Filter) ([]store.Refund, error) {
-	f.App = e.config.App.ID
+	if e.lost != nil {
+		return nil, e.lost
+	}
+	f.App = e.app.ID
 	rows, err := e.ledger.List(ctx, f)
 	if err != nil {
 		return nil, storeFailed(err)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/alirefund/alirefund/gateway"
 	"github.com/alirefund/alirefund/store"
 )
 
@@ -34,10 +33,12 @@ type Health struct {
 	LastRound time.Time // when it last read what is due; zero if it has not
 
 	// Verified is when the signature of an answer of Alipay's was last right, and
-	// Accepted when Alipay last took ours; zero for never in this process.
+	// Accepted when Alipay last took ours, of any application; zero for never in this
+	// process.
 	Verified, Accepted time.Time
 
-	// ApplicationEnds and AlipayEnds are as [Engine.CertificateEnds] has them.
+	// ApplicationEnds and AlipayEnds are as [Engine.CertificateEnds] has them; of several
+	// applications the earliest.
 	ApplicationEnds, AlipayEnds time.Time
 
 	Problems []Problem
@@ -84,12 +85,16 @@ const (
 // for all that ask; it returns within two seconds, or when ctx ends, even if the store
 // stalls. Alipay is known by the last calls that refunds made; nothing is sent for this.
 func (e *Engine) Health(ctx context.Context) Health {
-	seen := e.gateway.Seen()
-	h := Health{
-		Running: e.vitals.runs.Load() > 0, LastRound: e.vitals.lastRound(),
-		Verified: seen.Verified, Accepted: seen.Accepted, AlipayAhead: seen.Ahead, AlipayClock: seen.Dated,
+	h := Health{Running: e.vitals.runs.Load() > 0, LastRound: e.vitals.lastRound()}
+	for _, v := range e.every() {
+		seen := v.gateway.Seen()
+		h.Verified, h.Accepted = later(h.Verified, seen.Verified), later(h.Accepted, seen.Accepted)
+		if seen.Dated.After(h.AlipayClock) {
+			h.AlipayAhead, h.AlipayClock = seen.Ahead, seen.Dated
+		}
+		application, alipay := v.CertificateEnds()
+		h.ApplicationEnds, h.AlipayEnds = earlier(h.ApplicationEnds, application), earlier(h.AlipayEnds, alipay)
 	}
-	h.ApplicationEnds, h.AlipayEnds = e.CertificateEnds()
 	found := e.vitals.looks.share(ctx, e.look)
 	h.StoreTook, h.StoreErr, h.StoreAhead, h.Backlog = found.took, found.err, found.ahead, found.backlog
 	h.Ready = true
@@ -99,12 +104,30 @@ func (e *Engine) Health(ctx context.Context) Health {
 	if e.vitals.draining.Load() {
 		h.Ready, h.NotReady = false, NotReadyDraining
 	}
-	h.Problems = e.problems(h, seen)
+	h.Problems = e.problems(h)
+	for _, v := range e.every() {
+		h.Problems = append(h.Problems, v.ofApplication()...)
+	}
 	return h
 }
 
-// problems names what a person should mend.
-func (e *Engine) problems(h Health, seen gateway.Seen) (found []Problem) {
+// later returns the later time, and earlier the earlier one of those that are known.
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// problems names what a person should mend that is of no single application.
+func (e *Engine) problems(h Health) (found []Problem) {
 	wrong := func(code, format string, args ...any) {
 		found = append(found, Problem{code, fmt.Sprintf(format, args...)})
 	}
@@ -120,6 +143,23 @@ func (e *Engine) problems(h Health, seen gateway.Seen) (found []Problem) {
 	if h.AlipayAhead.Abs() > mostAlipaySkew {
 		wrong(ProblemAlipayClock, "this process's clock is %s Alipay's, which refuses calls that are ten minutes off: set it by NTP", apart(h.AlipayAhead))
 	}
+	if e.running.Load() && !e.vitals.draining.Load() && (!h.Running || h.StoreErr == nil && e.vitals.stands(longRound)) {
+		wrong(ProblemRoundsStopped, "Run was started in this process and has stopped, or stands still: nobody here asks about what is unresolved")
+	}
+	return found
+}
+
+// ofApplication names what a person should mend of the engine's application, by its
+// app_id where there are several.
+func (e *Engine) ofApplication() (found []Problem) {
+	seen := e.gateway.Seen()
+	wrong := func(code, format string, args ...any) {
+		text := fmt.Sprintf(format, args...)
+		if e.config.Apps != nil {
+			text = "application " + e.app.ID + ": " + text
+		}
+		found = append(found, Problem{code, text})
+	}
 	if seen.Refused.After(seen.Accepted) {
 		wrong(ProblemSignature, "Alipay refuses this application's signature (%s): the public key in its console is not that of App.Signer, or App.ID is another's; alirefund doctor tells which", seen.SubCode)
 	}
@@ -132,9 +172,6 @@ func (e *Engine) problems(h Health, seen gateway.Seen) (found []Problem) {
 		} else {
 			wrong(ProblemEnded, "the certificate of %s has ended; %s: %s", c.whose, c.then, c.todo)
 		}
-	}
-	if e.running.Load() && !e.vitals.draining.Load() && (!h.Running || h.StoreErr == nil && e.vitals.stands(longRound)) {
-		wrong(ProblemRoundsStopped, "Run was started in this process and has stopped, or stands still: nobody here asks about what is unresolved")
 	}
 	return found
 }
@@ -149,7 +186,8 @@ func (e *Engine) Drain() { e.vitals.draining.Store(true) }
 func (e *Engine) look(ctx context.Context) look {
 	l := look{began: time.Now()}
 	clock, hasClock := e.config.Store.(store.Clock)
-	b, err := e.Backlog(ctx)
+	all := &Engine{core: e.core, application: e.own, base: true}
+	b, err := all.Backlog(ctx)
 	switch {
 	case err == nil:
 		l.backlog = &b

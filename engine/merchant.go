@@ -26,13 +26,13 @@ func (e *Engine) merchant(ctx context.Context, name, token string) (merchant, wi
 		return tokenPrefix + hex.EncodeToString(sum[:16]), token, nil
 	case token != "":
 		return name, token, nil
-	case e.config.AppAuthToken == nil:
+	case e.app.AppAuthToken == nil:
 		return "", "", invalid("/app_auth_token", "required", Text{
 			En: "app_auth_token is required: Config.AppAuthToken is not set, so the merchant's token is not known",
 			Zh: "app_auth_token为必填字段:未配置Config.AppAuthToken,无法取得该商户的令牌",
 		})
 	}
-	token, err = answered(ctx, e, hookOf("AppAuthToken", store.Refund{}), func(ctx context.Context) (string, error) { return e.config.AppAuthToken(ctx, name) })
+	token, err = answered(ctx, e, hookOf("AppAuthToken", store.Refund{}), func(ctx context.Context) (string, error) { return e.app.AppAuthToken(ctx, name) })
 	if err == nil && token == "" {
 		err = errors.New("it returned no token")
 	}
@@ -51,10 +51,10 @@ func (e *Engine) token(ctx context.Context, r store.Refund) (string, error) {
 	switch {
 	case r.Merchant == "":
 		return "", nil
-	case strings.HasPrefix(r.Merchant, tokenPrefix) || e.config.AppAuthToken == nil:
+	case strings.HasPrefix(r.Merchant, tokenPrefix) || e.app.AppAuthToken == nil:
 		return "", errTokenLost
 	}
-	token, err := answered(ctx, e, hookOf("AppAuthToken", r), func(ctx context.Context) (string, error) { return e.config.AppAuthToken(ctx, r.Merchant) })
+	token, err := answered(ctx, e, hookOf("AppAuthToken", r), func(ctx context.Context) (string, error) { return e.app.AppAuthToken(ctx, r.Merchant) })
 	if err == nil && token == "" {
 		err = errTokenLost
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -14,16 +15,68 @@ import (
 
 // Receive opens the notification that a request holds: it verifies, checks that it
 // is this application's, and reads, as [notify.Receiver.Receive] does, with its
-// errors. It handles nothing yet. The body, as far as it was read, is for the caller
+// errors. With Config.Apps the engine of [New] receives for all applications: the app_id
+// in the body chooses by whose keys it is verified, and nothing else; one that nobody
+// knows is [notify.ErrNotOurs], and it may fail with [ErrAppUnavailable], too. It handles
+// nothing yet. The body, as far as it was read, is for the caller
 // to put back. What it refuses it counts ([Engine.RefusedNotifications]), and logs
 // once a minute.
 func (e *Engine) Receive(r *http.Request) (*notify.Notification, error) {
-	n, err := e.receiver.Receive(r)
+	if e.base {
+		return e.ReceiveFor(r, "")
+	}
+	return e.ReceiveFor(r, e.app.ID)
+}
+
+// ReceiveFor is [Engine.Receive] at an address that is one application's: what names
+// another is [notify.ErrNotOurs]. Empty: the address is everybody's.
+func (e *Engine) ReceiveFor(r *http.Request, appID string) (*notify.Notification, error) {
+	n, err := e.receive(r, appID)
 	if err != nil {
 		e.refusals.note(r.Context(), e.log, err)
 		e.noticeRefused(r.Context(), err)
 	}
 	return n, err
+}
+
+func (e *Engine) receive(r *http.Request, appID string) (*notify.Notification, error) {
+	if e.config.Apps == nil {
+		if appID != "" && appID != e.app.ID {
+			return nil, fmt.Errorf("%w: the address is that of app_id %.32q", notify.ErrNotOurs, appID)
+		}
+		return e.receiver.Receive(r)
+	}
+	body, err := notify.ReadBody(r)
+	if err != nil {
+		return nil, err
+	}
+	named, err := notify.UnverifiedAppID(body)
+	switch {
+	case err != nil:
+		return nil, err
+	case appID != "" && named != "" && named != appID:
+		return nil, fmt.Errorf("%w: app_id is %.32q, and the address is that of %.32q", notify.ErrNotOurs, named, appID)
+	}
+	appID = cmp.Or(appID, named, e.config.App.ID)
+	if appID == "" {
+		return nil, fmt.Errorf("%w: app_id is missing", notify.ErrNotOurs)
+	}
+	v, err := e.of(r.Context(), appID, appsAge, true)
+	if errors.Is(err, ErrUnknownApp) {
+		return nil, fmt.Errorf("%w: app_id %.32q is unknown to Config.Apps", notify.ErrNotOurs, appID)
+	}
+	if err != nil {
+		return nil, err
+	}
+	n, err := v.receiver.Open(body)
+	if !errors.Is(err, notify.ErrSignature) {
+		return n, err
+	}
+	// Perhaps Config.Apps has new keys.
+	if now, failed := e.of(r.Context(), appID, appsDoubted, true); failed == nil && now.app.Verifier != v.app.Verifier {
+		return now.receiver.Open(body)
+	}
+	return nil, err
 }
 
 // RefusedNotifications returns how many notifications [Engine.Receive] refused since
@@ -32,10 +85,20 @@ func (e *Engine) Receive(r *http.Request) (*notify.Notification, error) {
 func (e *Engine) RefusedNotifications() uint64 { return e.refusals.count() }
 
 // Diagnose logs why a body was refused with err, by a cause that has a page, at
-// most once a day for each cause. It changes nothing: what failed stays refused.
+// most once a day for each cause. It changes nothing: what failed stays refused. Of an
+// application that nobody has heard of yet it says nothing.
 func (e *Engine) Diagnose(ctx context.Context, body []byte, err error) {
-	e.diagnoses.diagnose(ctx, e.log, explain.Keys{
-		Alipay: e.config.App.Verifier, App: e.config.App.Signer.Public(), AppID: e.config.App.ID,
+	a := e.application
+	if e.base && e.config.Apps != nil {
+		if named, _ := notify.UnverifiedAppID(body); named != "" && named != e.app.ID {
+			a = e.apps.last(named)
+		}
+	}
+	if a == nil || a.lost != nil {
+		return
+	}
+	e.diagnoses.diagnose(ctx, a.log, explain.Keys{
+		Alipay: a.app.Verifier, App: a.app.Signer.Public(), AppID: a.app.ID,
 	}, body, err)
 }
 
@@ -44,10 +107,17 @@ func (e *Engine) Diagnose(ctx context.Context, body []byte, err error) {
 // Refunds and deposit-backs it deals with itself. other handles what is neither,
 // and returns nil only if that was handled; nil stands for Config.OnNotification.
 //
+// It is handled for the application that received it, and for no other: with Config.Apps,
+// the engine of [New] turns to that one's.
+//
 // It fails with [ErrUnhandled], [ErrBusy], [ErrUnsettled], [ErrHookFailed],
-// [ErrStore], or other's own error. An error, or a panic in other, releases the
+// [ErrStore], or other's own error; with Config.Apps also with [notify.ErrNotOurs] or
+// [ErrAppUnavailable]. An error, or a panic in other, releases the
 // claim, so that Alipay's next delivery is handled afresh.
 func (e *Engine) Handle(ctx context.Context, n *notify.Notification, other func(context.Context) error) (err error) {
+	if e, err = e.addressee(ctx, n); err != nil {
+		return err
+	}
 	ctx, cancel := e.detach(ctx)
 	defer cancel()
 	known, returned := false, false
@@ -58,12 +128,27 @@ func (e *Engine) Handle(ctx context.Context, n *notify.Notification, other func(
 	return err
 }
 
+// addressee is the engine of the application that a notification is for.
+func (e *Engine) addressee(ctx context.Context, n *notify.Notification) (*Engine, error) {
+	if e.config.Apps == nil {
+		return e, nil
+	}
+	id := cmp.Or(n.Receiver(), n.AppID(), e.app.ID)
+	switch {
+	case id == e.app.ID && e.lost == nil:
+		return e, nil
+	case !e.base || n.AppID() != "" && n.AppID() != id:
+		return nil, fmt.Errorf("%w: it was received for app_id %.32q", notify.ErrNotOurs, id)
+	}
+	return e.For(ctx, id)
+}
+
 // handle is Handle, and tells whether the notification was known: handled before.
 func (e *Engine) handle(ctx context.Context, n *notify.Notification, other func(context.Context) error) (known bool, err error) {
 	if other == nil {
 		other = func(ctx context.Context) error { return e.hook(ctx, n) }
 	}
-	claimed := store.Notice{Key: e.config.App.ID + "/" + n.ID, Lease: e.patience(), Keep: keepNotifyID}
+	claimed := store.Notice{Key: e.app.ID + "/" + n.ID, Lease: e.patience(), Keep: keepNotifyID}
 	if memory, ok := e.ledger.(interface{ Knows(key string) bool }); ok && memory.Knows(claimed.Key) {
 		return true, nil
 	}

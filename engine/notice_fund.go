@@ -23,7 +23,7 @@ func (e *Engine) fundWord(kind store.Kind, n *notify.Notification) fundWord {
 	amount, known := n.Amount()
 	return fundWord{
 		Refund: store.Refund{
-			Kind: kind, App: e.config.App.ID, Merchant: e.merchantOf(n),
+			Kind: kind, App: e.app.ID, Merchant: e.merchantOf(n),
 			AuthNo: strings.Clone(n.AuthNo()), OutOrderNo: strings.Clone(n.OutOrderNo()),
 			OperationID: strings.Clone(n.OperationID()), OutRequestNo: strings.Clone(n.OutRequestNo()), Amount: amount,
 		},
@@ -39,6 +39,9 @@ func (e *Engine) fundNotice(ctx context.Context, n *notify.Notification, w fundW
 		return err
 	}
 	r, amount := w.Refund, w.Amount
+	if e.ownerless(n) {
+		return e.askNoticed(ctx, n, w, rows, other)
+	}
 	switch {
 	case !w.succeeded && len(rows) == 0:
 		return other(ctx)
@@ -78,10 +81,36 @@ func (e *Engine) fundNotice(ctx context.Context, n *notify.Notification, w fundW
 	return e.recordExternal(ctx, r)
 }
 
+// ownerless tells whether a notification may be of any of several applications: it names
+// none, and they may have one key of Alipay's.
+func (e *Engine) ownerless(n *notify.Notification) bool {
+	return e.config.Apps != nil && n.AppID() == ""
+}
+
+// askNoticed is fundNotice where the notification is no more than a hint: whether there is
+// such a refund of this application's, Alipay is asked.
+func (e *Engine) askNoticed(ctx context.Context, n *notify.Notification, w fundWord, rows []store.Refund, other func(context.Context) error) error {
+	if len(rows) > 0 {
+		return e.askEach(ctx, rows)
+	}
+	if !w.succeeded || w.OutRequestNo == "" {
+		return other(ctx)
+	}
+	r := w.Identify()
+	amount, err := e.askAmount(ctx, r)
+	if err != nil {
+		return err
+	}
+	if r.Amount = amount; amount == 0 {
+		return other(ctx)
+	}
+	return e.recordExternal(ctx, r)
+}
+
 // plainFund is fundNotice where there is nothing to ask.
 func (e *Engine) plainFund(ctx context.Context, n *notify.Notification, w fundWord) (store.Refund, store.Settlement, bool) {
 	rows, err := e.fundOf(ctx, n, w)
-	if err != nil || !w.succeeded || len(rows) != 1 || w.known && rows[0].Amount != 0 && rows[0].Amount != w.Amount {
+	if err != nil || !w.succeeded || e.ownerless(n) || len(rows) != 1 || w.known && rows[0].Amount != 0 && rows[0].Amount != w.Amount {
 		return store.Refund{}, store.Settlement{}, false
 	}
 	return rows[0], w.success(), true

@@ -229,7 +229,7 @@ func matching(rows []store.Refund, number string) []store.Refund {
 // of the notice's holds its whole body in memory.
 func (e *Engine) noticedTrade(n *notify.Notification, number string) store.Refund {
 	return store.Refund{
-		Kind: store.Trade, App: e.config.App.ID, Merchant: e.merchantOf(n),
+		Kind: store.Trade, App: e.app.ID, Merchant: e.merchantOf(n),
 		OutTradeNo: strings.Clone(n.OutTradeNo()), TradeNo: strings.Clone(n.TradeNo()), OutRequestNo: strings.Clone(number),
 	}
 }

@@ -16,7 +16,7 @@ func (e *Engine) observe(ctx context.Context, op Operation) (context.Context, fu
 	if e.config.Observer == nil {
 		return ctx, unobserved
 	}
-	op.App = e.config.App.ID
+	op.App = e.app.ID
 	within, ended := e.begun(ctx, op)
 	if within == nil || ended == nil { // it panicked, or is no good one
 		return ctx, unobserved
@@ -191,6 +191,7 @@ var refused = named{
 	{"charset", notify.ErrCharset},
 	{"no_id", notify.ErrNoID},
 	{"not_ours", notify.ErrNotOurs},
+	{"app_unavailable", ErrAppUnavailable},
 }
 
 // noticeRefused tells of a notification that was refused before anything in it was

@@ -46,10 +46,13 @@ type CouponRefundRequest struct {
 // CouponRefund returns a red packet, or what nobody took of it. It returns and
 // fails as [Engine.Refund] does.
 func (e *Engine) CouponRefund(ctx context.Context, request CouponRefundRequest) (Result, error) {
+	if e.lost != nil {
+		return Result{}, e.lost
+	}
 	if err := e.rules.check(request); err != nil {
 		return Result{}, err
 	}
-	request.Product = cmp.Or(request.Product, e.config.CouponProduct, CouponOrderRefund)
+	request.Product = cmp.Or(request.Product, e.app.CouponProduct, CouponOrderRefund)
 	r, content, err := e.packet(request)
 	if err != nil {
 		return Result{}, err
@@ -67,7 +70,7 @@ func (e *Engine) packet(request CouponRefundRequest) (store.Refund, any, error) 
 			OrderID: request.AuthNo, OutRequestNo: request.OutRequestNo, RefundAmount: request.Amount, Remark: request.Remark,
 		})
 	}
-	notifyURL, err := chooseNotifyURL(e.config.App, request.NotifyURL)
+	notifyURL, err := chooseNotifyURL(e.app, request.NotifyURL)
 	return store.Refund{NotifyURL: notifyURL}, gateway.CouponRefund{
 		AuthNo: request.AuthNo, OutRequestNo: request.OutRequestNo, Amount: request.Amount, Remark: request.Remark,
 	}, err

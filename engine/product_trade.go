@@ -63,6 +63,9 @@ type RefundRequest struct {
 // Once the refund is recorded, ctx only carries values: its end does not stop a
 // refund half-way.
 func (e *Engine) Refund(ctx context.Context, request RefundRequest) (Result, error) {
+	if e.lost != nil {
+		return Result{}, e.lost
+	}
 	if err := e.rules.check(request); err != nil {
 		return Result{}, err
 	}
@@ -88,7 +91,7 @@ func (e *Engine) Refund(ctx context.Context, request RefundRequest) (Result, err
 		return Result{}, nothingSent("biz_content", err)
 	}
 	return e.refund(ctx, store.Refund{
-		Kind: store.Trade, App: e.config.App.ID, Merchant: merchant,
+		Kind: store.Trade, App: e.app.ID, Merchant: merchant,
 		OutTradeNo: order, TradeNo: request.TradeNo, OutRequestNo: number, Amount: request.RefundAmount,
 		Request: store.JSON(content), Actor: request.Actor,
 	}, token, request.AppAuthToken != "")
@@ -120,7 +123,7 @@ func (e *Engine) resolveOrder(ctx context.Context, request RefundRequest, mercha
 }
 
 func (e *Engine) knownOrder(ctx context.Context, tradeNo, merchant string) (string, error) {
-	rows, err := e.ledger.List(ctx, store.Filter{App: e.config.App.ID, Kind: store.Trade, TradeNo: tradeNo})
+	rows, err := e.ledger.List(ctx, store.Filter{App: e.app.ID, Kind: store.Trade, TradeNo: tradeNo})
 	if err != nil {
 		return "", nothingSent("the store", err)
 	}

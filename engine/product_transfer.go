@@ -63,7 +63,7 @@ func (e *Engine) transferNotice(ctx context.Context, n *notify.Notification, oth
 	}
 	w := fundWord{
 		Refund: store.Refund{
-			Kind: store.Coupon, Method: gateway.MethodFundTransRefund, App: e.config.App.ID, Merchant: e.merchantOf(n),
+			Kind: store.Coupon, Method: gateway.MethodFundTransRefund, App: e.app.ID, Merchant: e.merchantOf(n),
 			AuthNo: f.OrderID, OutRequestNo: f.OutRequestNo, OperationID: f.RefundOrderID, Amount: f.Amount,
 		},
 		known: f.Amount != 0, succeeded: f.OrderID != "" && f.OutRequestNo != "" && f.Amount != 0 && f.Status == "SUCCESS",
@@ -72,7 +72,7 @@ func (e *Engine) transferNotice(ctx context.Context, n *notify.Notification, oth
 	switch {
 	case err != nil && !errors.Is(err, store.ErrNotFound):
 		return storeFailed(err)
-	case e.config.CouponProduct != FundTransRefund && (err != nil || taken.Method != w.Method):
+	case e.app.CouponProduct != FundTransRefund && (err != nil || taken.Method != w.Method):
 		return other(ctx) // none of the host's red packets, as far as is known
 	}
 	return e.fundNotice(ctx, n, w, other)

@@ -42,10 +42,13 @@ type UnfreezeRequest struct {
 // Unfreeze releases a pre-authorisation, or a part of it. It returns and fails as
 // [Engine.Refund] does.
 func (e *Engine) Unfreeze(ctx context.Context, request UnfreezeRequest) (Result, error) {
+	if e.lost != nil {
+		return Result{}, e.lost
+	}
 	if err := e.rules.check(request); err != nil {
 		return Result{}, err
 	}
-	notifyURL, err := chooseNotifyURL(e.config.App, request.NotifyURL)
+	notifyURL, err := chooseNotifyURL(e.app, request.NotifyURL)
 	if err != nil {
 		return Result{}, err
 	}

@@ -172,7 +172,7 @@ func (e *Engine) admit(ctx context.Context, r store.Refund) (store.Limit, error)
 		return store.Limit{}, nil
 	}
 	limit, err := answered(ctx, e, hookOf("OrderTotal", r), func(ctx context.Context) (store.Limit, error) {
-		total, known, err := e.config.OrderTotal(ctx, Order{Kind: r.Kind, Merchant: r.Merchant, OutTradeNo: r.OutTradeNo, AuthNo: r.AuthNo})
+		total, known, err := e.config.OrderTotal(ctx, Order{App: r.App, Kind: r.Kind, Merchant: r.Merchant, OutTradeNo: r.OutTradeNo, AuthNo: r.AuthNo})
 		return store.Limit{Total: total, Known: known}, err
 	})
 	if err != nil {

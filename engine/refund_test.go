@@ -150,11 +150,12 @@ func TestWhatOrderTotalIsAsked(t *testing.T) {
 	s.Expect(s.Refund(shoptest.Numbered("R2", "90.00")), 200, "succeeded")
 	s.Refund(shoptest.Partly[:len(shoptest.Partly)-1] + `,"merchant":"m","app_auth_token":"t"}`)
 	packet := s.Coupon(s.Packet("C1", ""))
+	app := s.Alipay.AppID()
 	want := []alirefund.Order{
-		{Kind: store.Trade, OutTradeNo: shoptest.Order},
-		{Kind: store.Trade, OutTradeNo: shoptest.Order},
-		{Kind: store.Trade, Merchant: "m", OutTradeNo: shoptest.Order},
-		{Kind: store.Coupon, AuthNo: packet.Str("auth_no")},
+		{App: app, Kind: store.Trade, OutTradeNo: shoptest.Order},
+		{App: app, Kind: store.Trade, OutTradeNo: shoptest.Order},
+		{App: app, Kind: store.Trade, Merchant: "m", OutTradeNo: shoptest.Order},
+		{App: app, Kind: store.Coupon, AuthNo: packet.Str("auth_no")},
 	}
 	if !slices.Equal(asked, want) {
 		t.Errorf("asked for %+v", asked)

@@ -18,7 +18,10 @@ func (e *Engine) Replay(ctx context.Context, f store.Filter, actor string, dryRu
 // whose hook fails again stays due. A named subscriber is not waited for. It fails if the
 // store does.
 func (e *Engine) ReplayTo(ctx context.Context, subscriber string, f store.Filter, actor string, dryRun bool) ([]store.Refund, error) {
-	f.App = e.config.App.ID
+	if e.lost != nil {
+		return nil, e.lost
+	}
+	f.App = e.app.ID
 	var replayed []store.Refund
 	for {
 		rows, err := e.ledger.List(ctx, f)

@@ -37,6 +37,9 @@ const (
 // min, 1 h, 6 h and 24 h later. An event is delivered again after a pause that grows
 // with each failure, without holding up others. A store that fails is tried again
 // after up to 30 s. A certificate that ends within 30 days is logged every day.
+//
+// With Config.Apps one Run looks after all applications, which take turns. A refund whose
+// application cannot be had waits, and after [Times.AttentionAfter] a person is called.
 func (e *Engine) Run(ctx context.Context) {
 	e.running.Store(true)
 	defer e.vitals.run()()
@@ -46,8 +49,7 @@ func (e *Engine) Run(ctx context.Context) {
 	var pruned time.Time
 	var down outage
 	warned := time.Now() // by New
-	seeking := e.newSeeking()
-	working.Go(func() { e.seekOn(ctx, seeking) })
+	working.Go(func() { e.seekOn(ctx) })
 	var compared time.Time
 	for ctx.Err() == nil {
 		if time.Since(compared) >= skewEvery {
@@ -55,13 +57,15 @@ func (e *Engine) Run(ctx context.Context) {
 			compared = time.Now()
 		}
 		if time.Since(warned) >= warnEvery {
-			e.warnOfExpiry(ctx)
+			for _, v := range e.every() {
+				v.warnOfExpiry(ctx)
+			}
 			warned = time.Now()
 		}
 		round, ended := e.observe(ctx, Operation{Op: OpRound})
 		// What came later than its lease would be nobody's any more.
 		within, cancel := context.WithTimeout(round, e.patience())
-		due, err := e.ledger.Due(within, e.config.App.ID, e.patience(), inFlight-len(t.asking), t.toTell.Load() >= mostToTell)
+		due, err := e.ledger.Due(within, e.scope(), e.patience(), inFlight-len(t.asking), t.toTell.Load() >= mostToTell)
 		cancel()
 		ended(roundEnded(ctx, len(due), err))
 		e.vitals.round(err)
@@ -102,6 +106,7 @@ func (e *Engine) takeUp(ctx context.Context, r store.Refund, t *turn) {
 		e.giveBack(ctx, &untold{r: r})
 		return
 	}
+	e = e.owner(ctx, r)
 	working, ended := e.observe(context.WithValue(ctx, ofRun{}, &t.hooks), opOf(OpWork, r))
 	defer ended(Ended{Outcome: "ok"})
 	u := e.work(working, r)
@@ -194,7 +199,7 @@ func (e *Engine) prune(ctx context.Context) bool {
 	}
 	within, cancel := context.WithTimeout(ctx, e.patience())
 	defer cancel()
-	n, err := pruner.Prune(within, e.config.App.ID, before(e.config.Times.KeepAnswers), before(e.config.Times.KeepRefunds))
+	n, err := pruner.Prune(within, e.scope(), before(e.config.Times.KeepAnswers), before(e.config.Times.KeepRefunds))
 	if err != nil && ctx.Err() == nil {
 		e.log.WarnContext(ctx, "old records could not be removed", "error", err)
 	}

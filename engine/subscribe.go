@@ -12,7 +12,8 @@ import (
 // recorded.
 const (
 	seekEvery = time.Hour
-	// seekAgain is how soon it does again if the store fails.
+	// seekAgain is how soon it does again if the store fails, and for an application that
+	// it did not know.
 	seekAgain = 30 * time.Second
 )
 
@@ -32,12 +33,23 @@ func (e *Engine) newSeeking() (s seeking) {
 	return s
 }
 
-// seekOn seeks until ctx ends.
-func (e *Engine) seekOn(ctx context.Context, s seeking) {
-	for !s.from.IsZero() && ctx.Err() == nil {
-		e.seek(ctx, &s)
+// seekOn seeks until ctx ends, for each application that this process has to do with.
+func (e *Engine) seekOn(ctx context.Context) {
+	first := e.newSeeking()
+	apps := map[string]*seeking{}
+	for !first.from.IsZero() && ctx.Err() == nil {
+		for _, v := range e.every() {
+			s := apps[v.app.ID]
+			if s == nil {
+				s = &seeking{from: first.from}
+				apps[v.app.ID] = s
+			}
+			if !time.Now().Before(s.next) {
+				v.seek(ctx, s)
+			}
+		}
 		select {
-		case <-time.After(time.Until(s.next)):
+		case <-time.After(seekAgain):
 		case <-ctx.Done():
 		}
 	}
@@ -47,7 +59,7 @@ func (e *Engine) seekOn(ctx context.Context, s seeking) {
 func (e *Engine) seek(ctx context.Context, s *seeking) {
 	began := time.Now()
 	s.next = began.Add(seekEvery)
-	f := store.Filter{App: e.config.App.ID, From: s.from}
+	f := store.Filter{App: e.app.ID, From: s.from}
 	for {
 		page, err := e.ledger.List(ctx, f)
 		if err == nil {

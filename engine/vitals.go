@@ -95,10 +95,10 @@ var errSlow = errors.New("the store has not answered within " + lookTime.String(
 type looks struct {
 	mu     sync.Mutex
 	last   look
-	flight *flight // nil: none goes on
+	flight *sharedLook // nil: none goes on
 }
 
-type flight struct {
+type sharedLook struct {
 	began time.Time
 	ended chan struct{}
 	found look // once ended is closed
@@ -110,7 +110,7 @@ type flight struct {
 func (l *looks) share(ctx context.Context, do func(context.Context) look) look {
 	l.mu.Lock()
 	if l.flight == nil && !time.Now().Before(l.last.fresh()) {
-		l.flight = &flight{began: time.Now(), ended: make(chan struct{})}
+		l.flight = &sharedLook{began: time.Now(), ended: make(chan struct{})}
 		go l.fly(l.flight, do) //nolint:gosec // not the context of whoever asked first: see fly
 	}
 	f, last := l.flight, l.last
@@ -131,7 +131,7 @@ func (l *looks) share(ctx context.Context, do func(context.Context) look) look {
 	return look{began: f.began, took: time.Since(f.began), err: err}
 }
 
-func (l *looks) fly(f *flight, do func(context.Context) look) {
+func (l *looks) fly(f *sharedLook, do func(context.Context) look) {
 	// Several wait for it, and none of them ends it by giving up.
 	ctx, cancel := context.WithTimeout(context.Background(), lookTime)
 	defer cancel()

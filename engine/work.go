@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"context"
+	"errors"
 	"time"
 
 	"github.com/alirefund/alirefund/store"
@@ -31,6 +32,7 @@ func (e *Engine) work(ctx context.Context, r store.Refund) *untold {
 		r, _ = e.settle(ctx, r, c, store.Settlement{
 			Source: store.ByAnswer, Finding: store.NotSent, Message: "recorded, and never sent",
 		})
+	case e.lost != nil: // nobody can ask
 	case r.State == store.Pending && r.Attempts > 0 && !now.Before(r.AskAt):
 		r = e.pursue(ctx, r, c)
 	case r.State == store.Failed && r.Rechecks > 0 && !now.Before(r.AskAt):
@@ -106,6 +108,13 @@ func (e *Engine) pursue(ctx context.Context, r store.Refund, c *claim) store.Ref
 func (e *Engine) overdue(r store.Refund) string {
 	if r.AsOf.Sub(waitsSince(r)) <= e.config.Times.AttentionAfter {
 		return ""
+	}
+	if r.State == store.Pending && e.lost != nil {
+		why := "Config.Apps fails for its application " + r.App
+		if errors.Is(e.lost, ErrUnknownApp) {
+			why = "its application " + r.App + " is unknown to Config.Apps"
+		}
+		return "unresolved for " + e.config.Times.AttentionAfter.String() + ", and nobody can ask about it: " + why
 	}
 	if r.State == store.Pending {
 		reason := "unresolved for " + e.config.Times.AttentionAfter.String() + "; the asking goes on"

@@ -51,6 +51,16 @@ type Notification struct {
 	params []signer.Param    // sorted by key
 	raw    map[string]string // of those that were decoded: as they were
 	sha1   bool              // verified by the weak signature of sign_type=RSA
+	by     *string           // the app_id of the Receiver that opened it, or nil
+}
+
+// Receiver is the app_id of the [Receiver] that opened the notification: the application
+// that it is for, also where it names none. Empty if it was opened by [Open].
+func (n *Notification) Receiver() string {
+	if n.by == nil {
+		return ""
+	}
+	return *n.by
 }
 
 // Get returns the value of a field, or "" if it is absent.

@@ -47,17 +47,19 @@ type Receiver struct {
 // own parameters, instead. It fails like [Receiver.Open], and with [ErrMethod]
 // and [ErrUnread].
 func (rc *Receiver) Receive(r *http.Request) (*Notification, error) {
-	if r.Method != http.MethodPost {
-		return nil, fmt.Errorf("%w: %.16q", ErrMethod, r.Method)
-	}
-	body, err := read(r)
+	body, err := ReadBody(r)
 	if err != nil {
 		return nil, err
 	}
 	return rc.Open(body)
 }
 
-func read(r *http.Request) ([]byte, error) {
+// ReadBody reads what [Receiver.Receive] opens, for a caller that has several receivers
+// to choose from. It fails with [ErrMethod], [ErrTooLarge] and [ErrUnread].
+func ReadBody(r *http.Request) ([]byte, error) {
+	if r.Method != http.MethodPost {
+		return nil, fmt.Errorf("%w: %.16q", ErrMethod, r.Method)
+	}
 	if r.ContentLength > MaxBody {
 		return nil, tooLarge()
 	}
@@ -99,7 +101,24 @@ func (rc *Receiver) Open(body []byte) (*Notification, error) {
 	if err := rc.ours(n); err != nil {
 		return nil, err
 	}
+	n.by = &rc.AppID
 	return n, nil
+}
+
+// UnverifiedAppID returns the app_id that a body names, empty if it names none. Nobody has
+// verified it: it is good for choosing the Receiver that does, and for nothing else. It
+// fails with [ErrTooLarge], [ErrMalformed] or [ErrDuplicateKey].
+func UnverifiedAppID(body []byte) (string, error) {
+	params, err := parse(body)
+	if err != nil {
+		return "", err
+	}
+	for _, p := range params {
+		if p.Key == "app_id" && p.Value != "null" {
+			return p.Value, nil
+		}
+	}
+	return "", nil
 }
 
 // ours compares what a notice says of its receiver. These are security checks:
