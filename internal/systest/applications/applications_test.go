@@ -162,20 +162,18 @@ func TestWithoutRestart(t *testing.T) {
 
 // Where Config.Apps fails, what it knew goes on, and what it never said is unavailable.
 func TestAppsFails(t *testing.T) {
+	both := func(change func(*alirefund.App)) func(*mall) {
+		return func(m *mall) {
+			m.set(one, change)
+			m.set(two, change)
+		}
+	}
 	for name, broken := range map[string]func(*mall){
-		"an error": func(m *mall) { m.breaks(shoptest.ErrHost) },
-		"keys that cannot be": func(m *mall) {
-			m.set(one, func(a *alirefund.App) { a.Signer = nil })
-			m.set(two, func(a *alirefund.App) { a.Signer = nil })
-		},
-		"another application": func(m *mall) {
-			m.set(one, func(a *alirefund.App) { a.ID = "2021" })
-			m.set(two, func(a *alirefund.App) { a.ID = "2021" })
-		},
-		"a gateway that is no URL": func(m *mall) {
-			m.set(one, func(a *alirefund.App) { a.Gateway = "x" })
-			m.set(two, func(a *alirefund.App) { a.Gateway = "x" })
-		},
+		"an error":                 func(m *mall) { m.breaks(shoptest.ErrHost) },
+		"a panic":                  func(m *mall) { m.breaks(errPanic) },
+		"keys that cannot be":      both(func(a *alirefund.App) { a.Signer = nil }),
+		"another application":      both(func(a *alirefund.App) { a.ID = "2021" }),
+		"a gateway that is no URL": both(func(a *alirefund.App) { a.Gateway = "x" }),
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

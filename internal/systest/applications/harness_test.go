@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -27,6 +28,9 @@ import (
 	"github.com/alirefund/alirefund/signer"
 	"github.com/alirefund/alirefund/store"
 )
+
+// errPanic makes Config.Apps panic.
+var errPanic = errors.New("the host's bug")
 
 // The two applications.
 const (
@@ -76,6 +80,9 @@ func open(t *testing.T, change ...func(*alirefund.Config)) *mall {
 			m.mu.Lock()
 			defer m.mu.Unlock()
 			m.asked[id]++
+			if m.broken == errPanic {
+				panic(m.broken)
+			}
 			if m.broken != nil {
 				return alirefund.App{}, m.broken
 			}
