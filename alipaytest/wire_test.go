@@ -232,3 +232,26 @@ func BenchmarkRefund(b *testing.B) {
 		}
 	})
 }
+
+// Several fakes share a gateway: each gets the calls that name it, by either version.
+func TestHTTPClientOfSeveral(t *testing.T) {
+	fakes := []*alipaytest.Alipay{alipaytest.New(alipaytest.Config{AppID: "2021000000000001"}), alipaytest.New(alipaytest.Config{AppID: "2021000000000002"})}
+	client := alipaytest.HTTPClient(fakes...)
+	for n, appID := range []string{"2021000000000001", "2021000000000002", "2021000000000003"} {
+		for _, to := range []string{alipaytest.GatewayURL + "?method=x&app_id=" + appID, "https://openapi.alipay.com/v3/alipay/trade/refund"} {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, to, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Authorization", "ALIPAY-SHA256withRSA app_id="+appID+",nonce=1")
+			answer, err := client.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = answer.Body.Close()
+		}
+		if one, two := len(fakes[0].Calls()), len(fakes[1].Calls()); one+two != 2*n+2 || two != min(2*n, 2) {
+			t.Errorf("after those of %s they have got %d and %d calls", appID, one, two)
+		}
+	}
+}
