@@ -2,12 +2,18 @@ package redisstore
 
 import (
 	"context"
+	_ "embed"
 	"fmt"
 	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 )
+
+//go:embed apps.lua
+var appsLua string
+
+var appsScript = redis.NewScript(appsLua)
 
 // Prune implements [store.Pruner]. It changes two hundred refunds of an application at
 // most. Claims run out by themselves.
@@ -19,13 +25,13 @@ func (s *Store) Prune(ctx context.Context, app string, nodes, refunds time.Time)
 	if app != "" {
 		return s.prune(ctx, app, nodes, refunds)
 	}
-	// "-inf" to "+inf": all of them. The commands are those that an ACL allows already.
-	apps, err := s.client.ZRangeByScore(ctx, s.appsKey(), &redis.ZRangeBy{Min: "-inf", Max: "+inf"}).Result()
+	answer, err := s.run(ctx, appsScript, []string{s.appsKey()})
 	if err != nil {
 		return 0, fmt.Errorf("redisstore: prune: %w", err)
 	}
+	apps, _ := answer[1].([]any)
 	for _, app := range apps {
-		n, err := s.prune(ctx, app, nodes, refunds)
+		n, err := s.prune(ctx, text(app), nodes, refunds)
 		if pruned += n; err != nil {
 			return pruned, err
 		}

@@ -35,7 +35,7 @@ type step struct {
 // rowPart writes a refund whose version is Was still; empty for none.
 type rowPart struct {
 	ID     string  `json:"id"`
-	App    string  `json:"app,omitempty"` // whose it is, if the row is new
+	App    string  `json:"app,omitempty"` // whose it is; empty where the row is removed
 	Was    string  `json:"was"`
 	Is     string  `json:"is"`
 	Next   int64   `json:"next"` // in microseconds, as all times here; 0 for none
@@ -92,10 +92,7 @@ const (
 func (s *Store) store(was row, r store.Refund) (step, error) {
 	doc, err := encode(r)
 	w := step{refund: r.ID, order: r.OrderID, doc: doc}
-	w.Row = &rowPart{ID: r.ID, Was: was.version, Is: rand.Text(), Next: micros(r.Next), Scores: []int64{}}
-	if was.version == "" {
-		w.Row.App = r.App
-	}
+	w.Row = &rowPart{ID: r.ID, App: r.App, Was: was.version, Is: rand.Text(), Next: micros(r.Next), Scores: []int64{}}
 	before, after := s.sets(was.Refund), s.sets(r)
 	for key, score := range after {
 		if old, there := before[key]; !there || old != score {
