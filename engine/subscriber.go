@@ -36,7 +36,8 @@ type Subscriber struct {
 
 	// From, if it is set, makes the subscriber hear also of refunds that were recorded
 	// before it was added, since that time. [Engine.Run] looks for them when it starts,
-	// and every hour for those of processes that do not know the subscriber yet.
+	// and every hour for those of processes that do not know the subscriber yet; with
+	// Config.Apps for each application that this process comes to know.
 	From time.Time
 }
 
