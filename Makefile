@@ -1,6 +1,6 @@
 # Go and make are all that `make test` needs. Each module is tested on its own,
 # with its own versions: go.work is only for `go run ./example_app`.
-MODULES   := . example_app contrib/otel contrib/watermill
+MODULES   := . example_app contrib/otel contrib/watermill contrib/limit
 BENCHTIME ?= 1s
 FUZZTIME  ?= 30s
 FUZZ      ?= ^Fuzz

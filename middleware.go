@@ -68,7 +68,6 @@ func (m *Module) Notifications() gin.HandlerFunc {
 		}
 		held := &heldResponse{ResponseWriter: c.Writer}
 		err = m.Handle(c.Request.Context(), n, func(context.Context) error {
-			c.Set(notificationKey, n)
 			c.Writer = held
 			defer func() { c.Writer = held.ResponseWriter }()
 			c.Next()
@@ -92,8 +91,9 @@ func (m *Module) Notifications() gin.HandlerFunc {
 	}
 }
 
-// NotificationFrom returns the verified notification that [Module.Notifications]
-// handed on.
+// NotificationFrom returns the verified notification of this request: to the handler
+// behind [Module.Notifications], and, once the route has answered, to a middleware in
+// front of any notify route, which may want to know whether it was genuine.
 func NotificationFrom(c *gin.Context) (*notify.Notification, bool) {
 	n, ok := c.Value(notificationKey).(*notify.Notification)
 	return n, ok
@@ -126,6 +126,7 @@ func (m *Module) open(c *gin.Context) (*notify.Notification, error) {
 		// All is read, and a hook may take its time. After an error the deadline stays,
 		// for net/http reads what is left of a body.
 		_ = slow.SetReadDeadline(time.Time{})
+		c.Set(notificationKey, n)
 	} else {
 		received := body.kept
 		if len(received) == 0 { // an earlier handler parsed the form

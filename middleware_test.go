@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -239,6 +240,31 @@ func (p pipes) Accept() (net.Conn, error) {
 }
 func (p pipes) Close() error   { return nil }
 func (p pipes) Addr() net.Addr { return &net.TCPAddr{} }
+
+// A middleware in front of a notify route can tell, afterwards, whether what came was
+// genuine.
+func TestMiddlewareLearnsWhatWasGenuine(t *testing.T) {
+	s := shoptest.NewShop(t)
+	var genuine []bool
+	r := gin.New()
+	watched := r.Group("/", func(c *gin.Context) {
+		c.Next()
+		_, ok := alirefund.NotificationFrom(c)
+		genuine = append(genuine, ok)
+	})
+	s.Module.MountNotify(watched)
+	watched.POST("/pay", s.Module.Notifications(), func(c *gin.Context) { c.Status(http.StatusTeapot) })
+	for _, path := range []string{"/notify", "/pay"} {
+		for _, body := range []string{s.Alipay.SignedNotice(shoptest.RefundNotice(nil)), s.Payment(), s.Payment() + "0"} {
+			request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader(body))
+			request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			shoptest.Serve(t, r, request)
+		}
+	}
+	if want := []bool{true, true, false, true, true, false}; !slices.Equal(genuine, want) {
+		t.Errorf("genuine: %v, want %v", genuine, want)
+	}
+}
 
 // A stranger who sends three bytes and then nothing is answered, whatever timeouts the
 // server has.

@@ -108,6 +108,7 @@ type (
 	ConflictError   = engine.ConflictError
 	LimitError      = engine.LimitError
 	VetoError       = engine.VetoError
+	ReasonError     = engine.ReasonError
 	RefusedError    = engine.RefusedError
 	UnresolvedError = engine.UnresolvedError
 	Text            = engine.Text

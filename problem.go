@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/gin-gonic/gin"
 	"golang.org/x/text/language"
@@ -28,6 +29,8 @@ type problem struct {
 	TraceID    string `json:"trace_id,omitempty"`
 	// The refund, where there is one.
 	*view
+
+	after time.Duration // when to come again, if that is known
 }
 
 type problemField struct {
@@ -49,6 +52,7 @@ var problems = map[string]struct {
 	"invalid_fields":         {http.StatusUnprocessableEntity, Text{En: "Some fields are wrong", Zh: "部分字段有误"}},
 	"number_conflict":        {http.StatusConflict, Text{En: "The request number was used for another refund", Zh: "该退款请求号已用于另一笔退款"}},
 	"vetoed":                 {http.StatusForbidden, Text{En: "This application does not allow the refund", Zh: "本应用不允许该退款"}},
+	"too_many_refunds":       {http.StatusTooManyRequests, Text{En: "Too many refunds for now; nothing was recorded, repeat the request later", Zh: "退款过于频繁，未做任何登记，请稍后以原请求重试"}},
 	"exceeds_order":          {http.StatusUnprocessableEntity, Text{En: "The order has not that much left to refund", Zh: "超出订单剩余可退金额"}},
 	"alipay_refused":         {http.StatusUnprocessableEntity, Text{En: "Alipay refused the refund; nothing moved", Zh: "支付宝拒绝了退款，资金未变动"}},
 	"nothing_sent":           {http.StatusServiceUnavailable, Text{En: "This request sent nothing to Alipay; repeat it as it is", Zh: "本次请求未向支付宝发送任何内容，请原样重试"}},
@@ -121,12 +125,19 @@ func refundProblem(err error, zh bool) (p problem, ok bool) {
 		limit    *LimitError
 		refused  *RefusedError
 		veto     *VetoError
+		reason   *ReasonError
 		refusal  *gateway.Error
 		is       = func(code string) { p = newProblem(code, zh) }
 	)
 	switch {
 	case errors.As(err, &conflict):
 		return conflictProblem(conflict, zh), true
+	case errors.As(err, &veto) && errors.As(veto.Err, &reason):
+		is("vetoed")
+		if reason.After > 0 {
+			is("too_many_refunds")
+		}
+		p.Detail, p.after = reason.Reason.In(zh), reason.After
 	case errors.As(err, &veto):
 		is("vetoed")
 		p.Detail = veto.Err.Error()
@@ -243,7 +254,7 @@ func newProblem(code string, zh bool) problem {
 	return problem{Status: known.status, Code: code, Title: known.title.In(zh)}
 }
 
-// retryAfter is what a caller is told to wait after a 202 or a 503.
+// retryAfter is what a caller is told to wait after a 202, a 429 or a 503.
 func retryAfter(c *gin.Context, seconds int) { c.Header("Retry-After", strconv.Itoa(seconds)) }
 
 // fail answers with a problem, and logs what the caller cannot mend.
@@ -263,6 +274,8 @@ func writeProblem(c *gin.Context, p problem) {
 	switch p.Status {
 	case http.StatusServiceUnavailable:
 		retryAfter(c, 5)
+	case http.StatusTooManyRequests:
+		retryAfter(c, int((p.after+time.Second-1)/time.Second))
 	case http.StatusMethodNotAllowed:
 		c.Header("Allow", http.MethodPost)
 	}

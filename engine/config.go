@@ -50,8 +50,9 @@ type Config struct {
 	Times Times
 
 	// BeforeRefund may veto a refund that is not recorded yet, or is to be opened
-	// again: limits, four eyes. An error refuses it, and nothing is recorded. This
-	// one and the next two are waited for as long as a hook may take
+	// again: limits, four eyes. An error refuses it, and nothing is recorded; a
+	// [*ReasonError] says why in both languages, and when to come again. It may be
+	// asked more than once about one refund. This one and the next two are waited for as long as a hook may take
 	// ([Times.HookTimeout]); where one of them panics or takes longer, nothing is
 	// sent, and the request may be repeated.
 	BeforeRefund func(ctx context.Context, r store.Refund) error

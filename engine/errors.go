@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/alirefund/alirefund/money"
 	"github.com/alirefund/alirefund/store"
@@ -43,6 +44,15 @@ func (e *VetoError) Error() string { return "alirefund: vetoed: " + e.Err.Error(
 
 // Unwrap returns the host's error.
 func (e *VetoError) Unwrap() error { return e.Err }
+
+// ReasonError is for Config.BeforeRefund to return: why it refuses, for the caller, in
+// both languages. The routes answer 403, or 429 with Retry-After where After is set.
+type ReasonError struct {
+	Reason Text
+	After  time.Duration // when the same request may pass; 0: waiting does not help
+}
+
+func (e *ReasonError) Error() string { return e.Reason.En }
 
 // ConflictError: the request number belongs to a refund of other content.
 type ConflictError struct {

@@ -105,6 +105,32 @@ func inBeforeRefund(t *testing.T) {
 	s.ExpectMoved("R2=1.00")
 }
 
+// A veto may have its reason in both languages, and a time to come again.
+func TestReasonOfAVeto(t *testing.T) {
+	reason := &alirefund.ReasonError{Reason: alirefund.Text{En: "ask the manager", Zh: "请联系店长"}}
+	s := shoptest.NewShop(t, func(c *alirefund.Config) {
+		c.BeforeRefund = func(context.Context, store.Refund) error { return fmt.Errorf("limits: %w", reason) }
+	})
+	refund := func(language string) shoptest.Reply {
+		return s.Do("POST", "/alipay/refunds", shoptest.Partly, "Accept-Language", language)
+	}
+	for language, want := range map[string]string{"en": "ask the manager", "zh-CN": "请联系店长"} {
+		if r := refund(language); r.Status != 403 || r.Str("code") != "vetoed" || r.Str("detail") != want || r.Header.Get("Retry-After") != "" {
+			t.Errorf("%s: %d %s", language, r.Status, r.Text)
+		}
+	}
+	for after, want := range map[time.Duration]string{time.Minute: "60", time.Minute + 1: "61", 1: "1"} {
+		reason.After = after
+		if r := refund("en"); r.Status != 429 || r.Str("code") != "too_many_refunds" || r.Str("detail") != "ask the manager" || r.Header.Get("Retry-After") != want {
+			t.Errorf("%v: %d, Retry-After %s: %s", after, r.Status, r.Header.Get("Retry-After"), r.Text)
+		}
+	}
+	var vetoed *alirefund.VetoError
+	if _, err := s.Module.Refund(t.Context(), alirefund.RefundRequest{OutTradeNo: shoptest.Order, RefundAmount: 8_88, OutRequestNo: "R1"}); !errors.As(err, &vetoed) || !errors.Is(err, reason) {
+		t.Errorf("%v", err)
+	}
+}
+
 // A field that is left out differs too.
 func TestFieldThatIsLeftOutDiffers(t *testing.T) {
 	s := shoptest.NewShop(t)
