@@ -18,7 +18,7 @@ import (
 
 // options are the flags as they were given.
 type options struct {
-	addr, gateway, appID, privateKey, alipayPublicKey, notifyURL, staffToken, timeout, firstCheck, transit, store, events string
+	addr, gateway, appID, privateKey, alipayPublicKey, notifyURL, staffToken, timeout, firstCheck, transit, store, events, drain string
 
 	madeToken bool // the staff token is this run's own
 }
@@ -38,6 +38,7 @@ func (o *options) flags() *flag.FlagSet {
 	set.StringVar(&o.transit, "transit", "20m", "`DURATION` that a request may be on its way: for so long after a send without an\nanswer, a refusal of the next is not believed")
 	set.StringVar(&o.store, "store", "memory", "`WHERE` refunds and orders are kept: memory, which forgets when the shop stops;\nsqlite:FILE, postgres://USER:PASSWORD@HOST:5432/DATABASE?sslmode=…, or\nmysql://USER:PASSWORD@HOST:3306/DATABASE, also for MariaDB; tables are made,\nand parameters are those of the drivers pgx and go-sql-driver/mysql;\nor redis://USER:PASSWORD@HOST:6379/0, see docs/guarantees.md")
 	set.StringVar(&o.events, "events", "", "`FILE` that every call of a hook is appended to, as one line of JSON;\nwith a database the line of a refund may come twice if the shop was killed\nbefore its transaction was committed, and the row of its order never does")
+	set.StringVar(&o.drain, "drain", "0s", "`DURATION` that a shop which is told to stop goes on to serve, while GET /readyz says\nthat it is not ready: a little longer than a load balancer takes to notice")
 	set.VisitAll(func(f *flag.Flag) { f.Usage += "\n(environment: " + twin(f.Name) + ")" })
 	return set
 }
@@ -152,6 +153,15 @@ func (p problems) duration(name, value string) time.Duration {
 	d, err := time.ParseDuration(value)
 	if err != nil || d <= 0 {
 		p.add(name, "wants a duration above zero, such as 15s")
+	}
+	return d
+}
+
+// pause reads the value of a flag that may be 0s, for none.
+func (p problems) pause(name, value string) time.Duration {
+	d, err := time.ParseDuration(value)
+	if err != nil || d < 0 {
+		p.add(name, "wants a duration, such as 5s, or 0s for none")
 	}
 	return d
 }

@@ -37,7 +37,7 @@ var allFlags = map[string]string{
 	"private-key": "ALIREFUND_PRIVATE_KEY", "alipay-public-key": "ALIREFUND_ALIPAY_PUBLIC_KEY",
 	"notify-url": "ALIREFUND_NOTIFY_URL", "staff-token": "ALIREFUND_STAFF_TOKEN",
 	"timeout": "ALIREFUND_TIMEOUT", "first-check": "ALIREFUND_FIRST_CHECK", "transit": "ALIREFUND_TRANSIT",
-	"store": "ALIREFUND_STORE", "events": "ALIREFUND_EVENTS",
+	"store": "ALIREFUND_STORE", "events": "ALIREFUND_EVENTS", "drain": "ALIREFUND_DRAIN",
 }
 
 func TestFlagsAndTheirTwins(t *testing.T) {
@@ -123,7 +123,7 @@ func wrongSettings(t *testing.T) []wrongSetting {
 			"store": "wants memory", "events": "directory",
 		}},
 		{"no time", []string{"-timeout", "0s"}, map[string]string{"timeout": "above zero"}},
-		{"negative time", []string{"-timeout", "-1s"}, map[string]string{"timeout": "above zero"}},
+		{"negative time", []string{"-timeout", "-1s", "-drain", "-1s"}, map[string]string{"timeout": "above zero", "drain": "0s for none"}},
 		{"no such folder", []string{"-store", "sqlite:" + filepath.Join(dir, "none", "shop.db")}, map[string]string{"store": "unable to open"}},
 		{"a file of another kind", []string{"-store", "sqlite:" + file(t, "shop.db", strings.Repeat("no database ", 100))}, map[string]string{"store": "not a database"}},
 		{"no file", []string{"-store", "sqlite:"}, map[string]string{"store": "sqlite:FILE"}},

@@ -80,6 +80,7 @@ func run(ctx context.Context, args []string, env func(string) string, stdout io.
 	}
 
 	shop := &shop{staffToken: o.staffToken, orders: orders, events: events, log: log.New(stdout, "", 0)}
+	shop.ready.drain = wrong.pause("drain", o.drain)
 	config := shop.config(ledger)
 	config.Times.Timeout, config.Times.FirstCheck = wrong.duration("timeout", o.timeout), wrong.duration("first-check", o.firstCheck)
 	config.Times.Transit = wrong.duration("transit", o.transit)
@@ -105,26 +106,28 @@ func run(ctx context.Context, args []string, env func(string) string, stdout io.
 	return open(ctx, o, shop, module, fake, listener, base, 4*config.Times.Timeout+time.Minute)
 }
 
-// open serves the shop until ctx ends. patience is as long as a refund may take: a
-// send, three questions, and the hooks.
+// open serves the shop until ctx ends, and then stops in order: no more is sent here,
+// what is here is answered, Run ends what it has begun, and so do the hooks. patience is
+// as long as a refund may take: a send, three questions, and the hooks.
 func open(ctx context.Context, o *options, shop *shop, module *alirefund.Module, fake *alipaytest.Alipay, listener net.Listener, base string, patience time.Duration) error {
-	ctx, cancel := context.WithCancel(ctx)
+	lasting := context.WithoutCancel(ctx)
+	running, cancel := context.WithCancel(lasting)
 	var background sync.WaitGroup
 	defer background.Wait()
 	defer cancel()
-	background.Go(func() { module.Run(ctx) })
+	background.Go(func() { module.Run(running) })
 	if fake != nil {
-		background.Go(func() { fake.Run(ctx) }) // it posts its notices to this very shop
+		background.Go(func() { fake.Run(running) }) // it posts its notices to this very shop
 		shop.log.Print(tryOut(base, o.staffToken))
 	} else if o.madeToken {
 		shop.log.Printf("The staff token of this run is %s", o.staffToken)
 	}
 	shop.log.Printf("The shop listens at %s and stops by Ctrl-C.", base)
-	err := serve(ctx, listener, shop.routes(module), patience)
+	err := serve(ctx, listener, shop.routes(module), shop.ready.leave, patience)
 	cancel()
 	background.Wait()
 	// The hooks write to the shop's database, which is closed next.
-	ending, stop := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	ending, stop := context.WithTimeout(lasting, patience)
 	defer stop()
 	return errors.Join(err, module.Close(ending))
 }
@@ -162,9 +165,9 @@ func listen(ctx context.Context, addr string) (_ net.Listener, base string, err 
 	return listener, "http://" + net.JoinHostPort(host, port), nil
 }
 
-// serve serves until ctx ends; then it accepts nothing more, and lets what is in
-// flight end within patience.
-func serve(ctx context.Context, listener net.Listener, h http.Handler, patience time.Duration) error {
+// serve serves until ctx ends, and then while leave waits; after that it accepts nothing
+// more, and lets what is in flight end within patience.
+func serve(ctx context.Context, listener net.Listener, h http.Handler, leave func(), patience time.Duration) error {
 	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
@@ -173,6 +176,7 @@ func serve(ctx context.Context, listener net.Listener, h http.Handler, patience 
 		return err
 	case <-ctx.Done():
 	}
+	leave()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	return server.Shutdown(ctx)

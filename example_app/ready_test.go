@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/alirefund/alirefund"
+	"github.com/alirefund/alirefund/store"
+)
+
+// A shop that is told to stop says at once that nothing more is to be sent to it, and
+// serves whoever has not noticed yet until its drain is over.
+func TestLeaving(t *testing.T) {
+	shop := &shop{orders: newMemory(), events: &eventLog{events: []event{}}}
+	config, wrong := shop.config(store.NewMemory()), problems{}
+	(&options{}).useFake(newFake("http://shop.test"+payNotifyPath), "http://shop.test"+notifyPath, &config, wrong)
+	module, err := alirefund.New(config)
+	if err != nil || len(wrong) > 0 {
+		t.Fatal(err, wrong)
+	}
+	listener, base, err := listen(t.Context(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &app{t: t, base: base}
+	expect := func(path string, status int) {
+		t.Helper()
+		if r := a.do(http.MethodGet, path, "", ""); r.status != status {
+			t.Errorf("GET %s: %d %s, want %d", path, r.status, r.text, status)
+		}
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	left, drained, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	go func() {
+		ended <- serve(ctx, listener, shop.routes(module), func() {
+			shop.ready.leaving.Store(true)
+			close(left)
+			<-drained
+		}, time.Minute)
+	}()
+	expect("/readyz", http.StatusOK)
+	stop()
+	<-left
+	expect("/readyz", http.StatusServiceUnavailable)
+	expect("/orders", http.StatusOK)
+	close(drained)
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// It drains for as long as it was told.
+func TestDrain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := readiness{drain: time.Minute}
+		began := time.Now()
+		go func() {
+			time.Sleep(time.Minute - 1)
+			if !r.leaving.Load() {
+				t.Error("it waits before it says so")
+			}
+		}()
+		if r.leave(); time.Since(began) != time.Minute {
+			t.Errorf("it took %v", time.Since(began))
+		}
+	})
+}
