@@ -35,6 +35,8 @@ func (e *Engine) find(ctx context.Context, id string) (store.Refund, error) {
 	if e.lost != nil {
 		return store.Refund{}, e.lost
 	}
+	ctx, cancel := looking(ctx)
+	defer cancel()
 	r, err := e.ledger.Get(ctx, id)
 	switch {
 	case errors.Is(err, store.ErrNotFound), err == nil && r.App != e.app.ID:
@@ -74,6 +76,8 @@ func (e *Engine) List(ctx context.Context, f store.Filter) ([]store.Refund, erro
 	if e.lost != nil {
 		return nil, e.lost
 	}
+	ctx, cancel := looking(ctx)
+	defer cancel()
 	f.App = e.app.ID
 	rows, err := e.ledger.List(ctx, f)
 	if err != nil {

@@ -152,13 +152,17 @@ func (e *Engine) handle(ctx context.Context, n *notify.Notification, other func(
 	if memory, ok := e.ledger.(interface{ Knows(key string) bool }); ok && memory.Knows(claimed.Key) {
 		return true, nil
 	}
-	if r, s, plain := e.plain(ctx, n); plain {
+	look, cancel := looking(ctx)
+	defer cancel()
+	if r, s, plain := e.plain(look, n); plain {
 		claimed.Token = rand.Text()
 		if err := e.handlePlain(ctx, claimed, r, s); !errors.Is(err, store.ErrTaken) {
 			return false, err
 		}
+		look, cancel = looking(ctx) // that may have taken long
+		defer cancel()
 	}
-	token, done, err := e.ledger.Claim(ctx, claimed.Key, claimed.Lease)
+	token, done, err := e.ledger.Claim(look, claimed.Key, claimed.Lease)
 	switch {
 	case err != nil:
 		return false, storeFailed(err)

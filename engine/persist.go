@@ -25,6 +25,12 @@ func lasting(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), storeTime)
 }
 
+// looking bounds a look at the store that somebody waits for: a connection may be dead
+// without anybody saying so.
+func looking(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, storeTime)
+}
+
 // retry writes to the store, and tries again for a while if that fails. What is
 // not written down in the end is asked about, or done, again.
 func retry(ctx context.Context, write func(context.Context) error) (err error) {

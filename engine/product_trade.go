@@ -123,6 +123,8 @@ func (e *Engine) resolveOrder(ctx context.Context, request RefundRequest, mercha
 }
 
 func (e *Engine) knownOrder(ctx context.Context, tradeNo, merchant string) (string, error) {
+	ctx, cancel := looking(ctx)
+	defer cancel()
 	rows, err := e.ledger.List(ctx, store.Filter{App: e.app.ID, Kind: store.Trade, TradeNo: tradeNo})
 	if err != nil {
 		return "", nothingSent("the store", err)

@@ -152,7 +152,9 @@ func (e *Engine) admit(ctx context.Context, r store.Refund) (store.Limit, error)
 	if e.config.OrderTotal == nil && e.config.BeforeRefund == nil {
 		return store.Limit{}, nil
 	}
-	known, err := e.ledger.Get(ctx, r.ID)
+	look, cancel := looking(ctx)
+	defer cancel()
+	known, err := e.ledger.Get(look, r.ID)
 	if err == nil && !known.CanReopen() {
 		return store.Limit{Known: true}, nil // reserves nothing, should Open find it otherwise
 	}
