@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -11,8 +12,9 @@ import (
 	"time"
 
 	"github.com/go-sql-driver/mysql"
-	_ "github.com/jackc/pgx/v5/stdlib" // the driver pgx
-	_ "modernc.org/sqlite"             // the driver sqlite
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	_ "modernc.org/sqlite" // the driver sqlite
 
 	"github.com/alirefund/alirefund/money"
 	"github.com/alirefund/alirefund/store"
@@ -28,6 +30,11 @@ type database struct {
 
 // openTimeout bounds the opening of a database and the making of its tables.
 const openTimeout = 30 * time.Second
+
+// connectTimeout bounds the making of one connection, unless -store says otherwise. By
+// itself the pool makes some without any limit: a few that are never answered would use
+// it up.
+const connectTimeout = 5 * time.Second
 
 // openDatabase opens what -store names and makes the tables that are missing.
 func openDatabase(ctx context.Context, name string) (*database, *sqlstore.Store, error) {
@@ -61,7 +68,10 @@ func connect(name string) (*database, error) {
 		d.DB, err = sql.Open("sqlite", sqliteDSN(rest))
 	case scheme == "postgres" || scheme == "postgresql":
 		d.dialect = sqlstore.PostgreSQL
-		d.DB, err = sql.Open("pgx", name)
+		var c *pgx.ConnConfig
+		if c, err = postgresConfig(name); err == nil {
+			d.DB = stdlib.OpenDB(*c)
+		}
 	case scheme == "mysql":
 		d.dialect = sqlstore.MySQL
 		var dsn string
@@ -87,6 +97,14 @@ func sqliteDSN(file string) string {
 	return "file:" + (&url.URL{Path: file}).EscapedPath() + "?_pragma=journal_mode(WAL)&_pragma=busy_timeout(10000)&_txlock=immediate"
 }
 
+func postgresConfig(name string) (*pgx.ConnConfig, error) {
+	c, err := pgx.ParseConfig(name)
+	if err == nil && c.ConnectTimeout == 0 {
+		c.ConnectTimeout = connectTimeout
+	}
+	return c, err
+}
+
 // mysqlDSN writes a URL in the form that the driver reads.
 func mysqlDSN(text string) (string, error) {
 	u, err := url.Parse(text)
@@ -105,6 +123,7 @@ func mysqlDSN(text string) (string, error) {
 	}
 	c.User = u.User.Username()
 	c.Passwd, _ = u.User.Password()
+	c.Timeout = cmp.Or(c.Timeout, connectTimeout)
 	return c.FormatDSN(), nil
 }
 

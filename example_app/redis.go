@@ -42,6 +42,7 @@ func openRedis(name string) (redisBook, *redisstore.Store, error) {
 	if err != nil {
 		return redisBook{}, nil, errors.New("wants the form redis://user:password@host:6379/0")
 	}
+	options.ContextTimeoutEnabled = true // whoever asks has a limit, and means it
 	book := redisBook{redis.NewClient(options)}
 	ledger, err := redisstore.New(book)
 	if err != nil {
