@@ -7,6 +7,7 @@ FUZZ      ?= ^Fuzz
 SEED      ?= 0
 KILLS     ?= 100
 REFUNDS   ?= 4000
+LOAD      ?= 5m
 
 GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOFUMPT  := go run mvdan.cc/gofumpt@v0.12.0
@@ -19,7 +20,7 @@ export GOWORK := off
 # in-modules COMMAND: run it in each module's folder, and stop at the first failure.
 in-modules = @set -e; for m in $(MODULES); do echo "== $$m: $(1)"; (cd "$$m" && $(1)); done
 
-.PHONY: help test race lint bench fuzz model chaos alipaysdk conformance crash modules
+.PHONY: help test race lint bench fuzz model chaos alipaysdk conformance crash several modules
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,7 +70,13 @@ conformance: ## others as the other party: databases and Redis on 127.0.0.1, Ali
 
 # Other databases, or the same again: FLAGS='-crash.stores=sqlite: -crash.seed=1'.
 crash: ## kill the example KILLS=100 times during REFUNDS=4000, on SQLite, PostgreSQL, MariaDB and Redis; nothing may be lost
-	cd example_app && go test -count=1 -v -timeout 30m -run '^TestCrash$$' . -crash.kills=$(KILLS) -crash.refunds=$(REFUNDS) $(FLAGS)
+	cd example_app && go test -count=1 -v -timeout 30m -parallel 4 -run '^TestCrash$$' . -crash.kills=$(KILLS) -crash.refunds=$(REFUNDS) $(FLAGS)
+
+# On one of them, smaller, or the same again: FLAGS='-several.stores=redis://127.0.0.1:6379/9
+# -crash.seed=1'. One part alone: FLAGS='-run ^TestSeveral$$/^postgres$$/^rolled$$'.
+several: REFUNDS = 10000
+several: ## three processes of the example on one PostgreSQL, and on one Redis: killed KILLS=100 times during REFUNDS=10000, and, over LOAD=5m, restarted in turn and cut off
+	cd example_app && go test -count=1 -v -timeout 60m -run '^TestSeveral$$' . -several.refunds=$(REFUNDS) -several.kills=$(KILLS) -several.load=$(LOAD) $(FLAGS)
 
 modules: # for .ci/run
 	@echo $(MODULES)

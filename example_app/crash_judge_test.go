@@ -123,14 +123,16 @@ func (c *crash) judge(name string, began time.Time) {
 	b.money()
 	records := b.ledger()
 	b.rows()
-	c.end()
+	for _, p := range c.processes {
+		c.end(p)
+	}
 	twice, mended := b.callbacks(records)
 	b.rowsOnce()
 	for range c.noticesLeft() {
 		b.is(noticesLeft, "")
 	}
 
-	refused, notices, posts := 0, c.fake.Notices(), 0
+	refused, notices, posts, early := 0, c.fake.Notices(), 0, 0
 	for _, w := range c.plan.wishes {
 		if w.status != http.StatusOK {
 			refused++
@@ -138,6 +140,11 @@ func (c *crash) judge(name string, began time.Time) {
 	}
 	for _, n := range notices {
 		posts += len(n.Deliveries)
+		for _, d := range n.Deliveries {
+			if strings.Contains(d.Body, `"notification_pending"`) {
+				early++
+			}
+		}
 	}
 	var text strings.Builder
 	fmt.Fprintf(&text, "%s, -crash.seed=%d, %s\n", name, c.seed, time.Since(began).Round(time.Second))
@@ -147,6 +154,7 @@ func (c *crash) judge(name string, began time.Time) {
 	line(refused, "of them refused for good")
 	line(int(c.cut.Load()), "requests cut off")
 	line(int(c.repeated.Load()), "requests repeated")
+	line(int(c.unsure.Load()), "answers of a store of which nobody knew whether it had written")
 	line(len(c.fake.Calls()), "calls to Alipay")
 	line(int(c.held.Load()), fmt.Sprint("of them held back on their way, for up to ", *crashHeld))
 	line(len(c.consoled), "refunds at the console")
@@ -154,6 +162,7 @@ func (c *crash) judge(name string, began time.Time) {
 	line(len(b.moved), "movements of money")
 	line(len(notices), "notices")
 	line(posts, "deliveries of them")
+	line(early, "of them to come again, because the refund was not told yet")
 	line(mended, "failures told that a repeat has mended, or a late request")
 	line(len(b.afterNo), "requests answered by 422 whose money moved later, which was told")
 	line(twice, "callbacks seen twice (lines of events)")
@@ -161,6 +170,9 @@ func (c *crash) judge(name string, began time.Time) {
 	line(b.wrongClocks(), "times a process said that its clock is wrong")
 	for _, wrong := range allWrongs {
 		line(b.wrong[wrong], wrong)
+	}
+	for _, note := range c.notes {
+		fmt.Fprintf(&text, "          %s\n", note)
 	}
 	c.Log(text.String())
 	if said, err := os.ReadFile(filepath.Join(c.dir, "shop.log")); c.Failed() && err == nil {
@@ -251,30 +263,11 @@ func (b *balance) rows() {
 	}
 }
 
-// callbacks judges the lines of the events file, which all the processes wrote,
-// and counts those that came again.
+// callbacks judges the lines of the events files, and counts those that came again.
 func (b *balance) callbacks(records map[refundKey]record) (twice, mended int) {
-	f, err := os.Open(filepath.Join(b.dir, "events.jsonl"))
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer f.Close()
 	told := map[store.Event]map[refundKey]int{store.RefundSucceeded: {}, store.RefundFailed: {}, store.RefundUnresolved: {}}
-	torn := 0
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		var e event
-		if json.Unmarshal(lines.Bytes(), &e) != nil { // the shop was killed in the middle of it
-			torn++
-			continue
-		}
-		if e.Event == notification {
-			b.is(untrue, "a notification: %+v", e)
-			continue
-		}
-		told[e.Event][refundKey{orderKey{e.Kind, e.OutTradeNo + e.AuthNo}, e.OutRequestNo}]++
-	}
-	if torn > b.kills {
-		b.is(untrue, "%d lines are torn, by %d kills", torn, b.kills)
+	for _, p := range b.processes {
+		b.lines(p, told)
 	}
 	for key, n := range told[store.RefundSucceeded] {
 		twice += n - 1
@@ -303,6 +296,31 @@ func (b *balance) callbacks(records map[refundKey]record) (twice, mended int) {
 		}
 	}
 	return twice, mended
+}
+
+// lines counts the lines of a process's events file, by event and refund.
+func (b *balance) lines(p *process, told map[store.Event]map[refundKey]int) {
+	f, err := os.Open(filepath.Join(b.dir, "events-"+strings.TrimPrefix(p.base, "http://")+".jsonl"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer f.Close()
+	torn := 0
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		var e event
+		if json.Unmarshal(lines.Bytes(), &e) != nil { // the shop was killed in the middle of it
+			torn++
+			continue
+		}
+		if e.Event == notification {
+			b.is(untrue, "a notification: %+v", e)
+			continue
+		}
+		told[e.Event][refundKey{orderKey{e.Kind, e.OutTradeNo + e.AuthNo}, e.OutRequestNo}]++
+	}
+	if torn > b.kills {
+		b.is(untrue, "%d lines are torn, by %d kills", torn, b.kills)
+	}
 }
 
 // wrongClocks counts the processes that said so; that none did would show that they had

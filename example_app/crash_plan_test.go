@@ -63,20 +63,23 @@ func (c *crash) prepare(where string) {
 	// whether or not the row was there before. Some tries hang, and with them the hook;
 	// fewer on SQLite, where nobody else can write meanwhile.
 	const row = "INSERT INTO told VALUES (NEW.id)"
-	hang := strconv.Itoa(int(crashHang / time.Second))
+	hang, rare, often := strconv.Itoa(int(crashHang/time.Second)), "3", "20" // of a thousand
+	if !c.harsh {
+		rare, often = "0", "0"
+	}
 	for _, query := range map[sqlstore.Dialect][]string{
 		sqlstore.SQLite: {
 			"CREATE TABLE told (id TEXT)",
-			"CREATE TRIGGER telling BEFORE INSERT ON shop_refunds BEGIN " + row + "; SELECT hang() WHERE ABS(RANDOM() % 1000) < 3; END",
+			"CREATE TRIGGER telling BEFORE INSERT ON shop_refunds BEGIN " + row + "; SELECT hang() WHERE ABS(RANDOM() % 1000) < " + rare + "; END",
 		},
 		sqlstore.PostgreSQL: {
 			"CREATE TABLE told (id TEXT)",
-			"CREATE FUNCTION telling() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN " + row + "; IF random() < 0.02 THEN PERFORM pg_sleep(" + hang + "); END IF; RETURN NEW; END'",
+			"CREATE FUNCTION telling() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN " + row + "; IF 1000 * random() < " + often + " THEN PERFORM pg_sleep(" + hang + "); END IF; RETURN NEW; END'",
 			"CREATE TRIGGER telling BEFORE INSERT ON shop_refunds FOR EACH ROW EXECUTE FUNCTION telling()",
 		},
 		sqlstore.MySQL: {
 			"CREATE TABLE told (id VARBINARY(256))",
-			"CREATE TRIGGER telling BEFORE INSERT ON shop_refunds FOR EACH ROW BEGIN " + row + "; IF RAND() < 0.02 THEN DO SLEEP(" + hang + "); END IF; END",
+			"CREATE TRIGGER telling BEFORE INSERT ON shop_refunds FOR EACH ROW BEGIN " + row + "; IF 1000 * RAND() < " + often + " THEN DO SLEEP(" + hang + "); END IF; END",
 		},
 	}[d.dialect] {
 		if _, err := d.ExecContext(c.Context(), query); err != nil {
@@ -88,14 +91,8 @@ func (c *crash) prepare(where string) {
 // prepareRedis is prepare for a database of a Redis server that is empty, and emptied
 // afterwards. Its rows are keyed by refund, so that none is written twice.
 func (c *crash) prepareRedis(where string) {
-	c.store = where
-	book, _, err := openRedis(where)
-	if err != nil {
-		c.Fatalf("%v (the flag crash.stores says what to run on)", err)
-	}
-	if n, err := book.DBSize(c.Context()).Result(); err != nil || n != 0 {
-		c.Fatalf("%s has %d keys, and is to have none: %v", where, n, err)
-	}
+	var book redisBook
+	c.store, book = c.emptyRedis(where)
 	c.Cleanup(func() {
 		if err := errors.Join(book.FlushDB(context.Background()).Err(), book.Close()); err != nil {
 			c.Error(err)
@@ -105,6 +102,31 @@ func (c *crash) prepareRedis(where string) {
 		if err := book.add(c.Context(), key.kind, key.number, total); err != nil {
 			c.Fatal(err)
 		}
+	}
+}
+
+// emptyRedis takes the first empty database from that of where on.
+func (c *crash) emptyRedis(where string) (name string, book redisBook) {
+	u, err := url.Parse(where)
+	if err != nil {
+		c.Fatal(err)
+	}
+	first, err := strconv.Atoi(strings.TrimPrefix(u.Path, "/"))
+	if err != nil {
+		c.Fatal(err)
+	}
+	for n := first; ; n++ {
+		u.Path = "/" + strconv.Itoa(n)
+		book, _, err := openRedis(u.String())
+		if err != nil {
+			c.Fatalf("no database is empty, from %s on: %v (the flags crash.stores and several.stores say what to run on)", where, err)
+		}
+		if size, err := book.DBSize(c.Context()).Result(); err != nil {
+			c.Fatal(err)
+		} else if size == 0 && book.SetNX(c.Context(), "crash:taken", c.Name(), 0).Val() {
+			return u.String(), book
+		}
+		book.Close()
 	}
 }
 
@@ -151,7 +173,7 @@ func (c *crash) ownPlace(where string) string {
 // order: whole and in parts, and of some more than there is.
 func (c *crash) makePlan() {
 	c.plan.totals = map[orderKey]money.Amount{}
-	for n := 0; len(c.plan.wishes) < *crashRefunds; n++ {
+	for n := 0; len(c.plan.wishes) < c.refunds; n++ {
 		order, amount := fmt.Sprintf("order-%d", n), money.Amount(1+c.rand.Int64N(100_00))
 		switch dice := c.rand.IntN(20); {
 		case dice == 0:

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -32,7 +33,7 @@ var (
 	crashHeld    = flag.Duration("crash.held", 3*time.Second, "for how long at most a request is held back on its way to Alipay")
 	crashSeed    = flag.Uint64("crash.seed", 0, "makes TestCrash's plan; 0 takes a fresh one")
 	crashStores  = flag.String("crash.stores", "sqlite: postgres://postgres@127.0.0.1:5432/test?sslmode=disable mysql://root@127.0.0.1:3306/test redis://127.0.0.1:6379/9",
-		"the databases of TestCrash, as -store has them: on a server it makes a schema, or database, of its own; of Redis an empty one")
+		"the databases of TestCrash, as -store has them: on a server it makes a schema, or database, of its own; of Redis it takes the first empty one from that on")
 )
 
 // The shop, as a process of its own on a database, is killed at random moments
@@ -45,47 +46,84 @@ func TestCrash(t *testing.T) {
 		t.Log("left out: make crash runs it")
 		return
 	}
-	seed := *crashSeed
-	if seed == 0 {
-		seed = rand.Uint64()
-	}
-	binary := filepath.Join(t.TempDir(), "shop")
-	build := exec.CommandContext(t.Context(), "go", "build", "-overlay", overlay(t), "-o", binary, ".")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	seed, binary := crashSeedOrFresh(), build(t, "-overlay", overlay(t))
 	for where := range strings.FieldsSeq(*crashStores) {
 		name, _, _ := strings.Cut(where, ":")
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			began := time.Now()
-			c := newCrash(t, binary, seed)
+			c := newCrash(t, binary, seed, course{refunds: *crashRefunds, processes: 1, clients: 16, faults: crashFaults, rate: 0.5, harsh: true})
 			c.prepare(where)
-			c.play()
+			c.play(func() { c.killOften(*crashKills) })
 			c.settle()
 			c.judge(name, began)
 		})
 	}
 }
 
+func crashSeedOrFresh() uint64 {
+	if *crashSeed != 0 {
+		return *crashSeed
+	}
+	return rand.Uint64()
+}
+
+// build builds the shop.
+func build(t *testing.T, flags ...string) (binary string) {
+	t.Helper()
+	binary = filepath.Join(t.TempDir(), "shop")
+	args := append(append([]string{"build"}, flags...), "-o", binary, ".")
+	if out, err := exec.CommandContext(t.Context(), "go", args...).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return binary
+}
+
+// course is how a run of the test goes.
+type course struct {
+	refunds   int
+	processes int           // of the shop; several are behind a balancer
+	clients   int           // how many ask at once
+	load      time.Duration // over which the refunds are asked for; 0: as fast as the clients can
+	later     int           // of the refunds, which the test itself gives to the clients
+	faults    []alipaytest.Fault
+	rate      float64 // how often they happen
+	harsh     bool    // requests are held back on their way to Alipay, and hooks hang
+}
+
 // crash is one run of the test.
 type crash struct {
 	*testing.T
+	course
 	rand *rand.Rand // the plan's and the killer's, for nobody else at the same time
 	seed uint64
 	plan plan
 	fake *alipaytest.Alipay
+	base string // where clients and Alipay reach the shop: the balancer, if there is one
 	// start's: the program, and where it keeps what
-	binary, base, dir, store string
-	flags                    []string
-	process                  *exec.Cmd
+	binary, dir, store string
+	flags              []string
+	processes          []*process
+	balancer           *balancer // or nil
 
+	todo           chan *wish
 	called         chan struct{} // something by each call to Alipay
 	client         http.Client
 	kills          int
 	cut, repeated  atomic.Int64 // requests that were cut off; that were repeated
+	unsure         atomic.Int64 // requests of which nobody knew whether they sent anything (store_failed)
+	answered       atomic.Int64 // requests that were answered for good
+	driven         atomic.Int64 // orders that drive has made
 	held, onTheWay atomic.Int64 // requests that were held back; that still are
 	consoled       map[refundKey]bool
+	notes          []string // what judge prints besides
+}
+
+// process is one process of the shop.
+type process struct {
+	*exec.Cmd
+	base  string // its own address
+	store string // its own way to the store; empty: that of all
 }
 
 const (
@@ -98,6 +136,9 @@ const (
 	// crashMargin is what Times.Transit has beyond the time that a request is held back:
 	// the call's own timeout is in it.
 	crashMargin = 20 * time.Second
+	// crashDrain is how long a process serves on that is told to stop: the balancer asks
+	// far more often whether it is ready.
+	crashDrain = time.Second
 	// crashHang is how long some hooks hang: longer than one may take.
 	crashHang = 12 * time.Second
 )
@@ -136,28 +177,36 @@ var crashFaults = []alipaytest.Fault{
 	{Kind: alipaytest.NoticeForeign},
 }
 
-func newCrash(t *testing.T, binary string, seed uint64) *crash {
+func newCrash(t *testing.T, binary string, seed uint64, how course) *crash {
 	c := &crash{
-		T: t, seed: seed, rand: rand.New(rand.NewPCG(seed, 1)), fake: alipaytest.New(alipaytest.Config{}),
-		binary: binary, base: "http://" + freeAddress(t), dir: t.TempDir(),
-		called: make(chan struct{}, 1000), client: http.Client{Timeout: time.Minute}, consoled: map[refundKey]bool{},
+		T: t, course: how, seed: seed, rand: rand.New(rand.NewPCG(seed, 1)), fake: alipaytest.New(alipaytest.Config{}),
+		binary: binary, dir: t.TempDir(), called: make(chan struct{}, 1000), consoled: map[refundKey]bool{},
 	}
-	c.fake.InjectRandomly(seed, 0.5, crashFaults...)
+	c.client = http.Client{Timeout: 2 * time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: how.clients}}
+	for range how.processes {
+		c.processes = append(c.processes, &process{base: "http://" + freeAddress(t)})
+	}
+	c.base = c.processes[0].base
+	if how.processes > 1 {
+		c.balancer = newBalancer(t, seed, c.processes)
+		c.base = listenAndServe(t, c.balancer)
+	}
+	c.fake.InjectRandomly(seed, c.rate, c.faults...)
 	gateway := listenAndServe(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		select {
 		case c.called <- struct{}{}:
 		default: // the killer is late, or has done
 		}
-		if rand.IntN(20) == 0 {
+		if c.harsh && rand.IntN(20) == 0 {
 			c.holdBack(r)
 			panic(http.ErrAbortHandler)
 		}
 		c.fake.ServeHTTP(w, r)
 	}))
 	c.flags = []string{
-		"-addr", strings.TrimPrefix(c.base, "http://"), "-gateway", gateway + "/gateway.do", "-app-id", c.fake.AppID(),
+		"-gateway", gateway + "/gateway.do", "-app-id", c.fake.AppID(),
 		"-private-key", file(t, "app.pem", c.fake.AppPrivateKey()), "-alipay-public-key", file(t, "alipay.txt", c.fake.AlipayPublicKey()),
-		"-notify-url", c.base + notifyPath, "-staff-token", testToken, "-events", filepath.Join(c.dir, "events.jsonl"),
+		"-notify-url", c.base + notifyPath, "-staff-token", testToken, "-drain", crashDrain.String(),
 		"-timeout", crashTimeout.String(), "-first-check", crashFirstCheck.String(), "-transit", (*crashHeld + crashMargin).String(),
 	}
 	return c
@@ -197,13 +246,15 @@ func freeAddress(t *testing.T) string {
 }
 
 // play lets everybody do their part until each refund was answered for good and
-// the shop was killed often enough.
-func (c *crash) play() {
+// disturb has returned.
+func (c *crash) play(disturb func()) {
 	background, stop := context.WithCancel(c.Context())
 	var running, clients sync.WaitGroup
 	defer running.Wait()
 	defer stop()
-	c.start()
+	for _, p := range c.processes {
+		c.start(p)
+	}
 
 	for range 4 {
 		running.Go(func() { c.fake.Run(background) })
@@ -211,29 +262,27 @@ func (c *crash) play() {
 	running.Go(func() { c.passTime(background) })
 	running.Go(func() { c.console(background) })
 
-	todo := make(chan *wish, len(c.plan.wishes))
+	c.todo = make(chan *wish, len(c.plan.wishes))
 	clients.Add(len(c.plan.wishes))
-	for _, w := range c.plan.wishes {
-		todo <- w
-	}
-	for range 16 {
+	running.Go(func() { c.feed(background) })
+	for range c.clients {
 		running.Go(func() {
 			for {
 				select {
 				case <-background.Done():
 					return
-				case w := <-todo:
+				case w := <-c.todo:
 					if c.ask(w) {
 						clients.Done()
 						continue
 					}
 					c.repeated.Add(1)
-					time.AfterFunc(time.Second+rand.N(time.Second), func() { todo <- w })
+					time.AfterFunc(time.Second+rand.N(time.Second), func() { c.todo <- w })
 				}
 			}
 		})
 	}
-	c.killOften()
+	disturb()
 	answered := make(chan struct{})
 	go func() { clients.Wait(); close(answered) }()
 	select {
@@ -242,21 +291,20 @@ func (c *crash) play() {
 	}
 }
 
+// feed gives the wishes to the clients, spread over the time of the load.
+func (c *crash) feed(ctx context.Context) {
+	for _, w := range c.plan.wishes[c.later:] {
+		c.todo <- w
+		select {
+		case <-time.After(c.load / time.Duration(len(c.plan.wishes))):
+		case <-ctx.Done():
+		}
+	}
+}
+
 // ask asks for a refund, and tells whether that was answered for good.
 func (c *crash) ask(w *wish) bool {
-	r, err := http.NewRequestWithContext(c.Context(), http.MethodPost, c.base+w.path, strings.NewReader(w.body))
-	if err != nil {
-		c.Error(err)
-		return true
-	}
-	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("Authorization", "Bearer "+testToken)
-	answer, err := c.client.Do(r)
-	var body []byte
-	if err == nil {
-		body, err = io.ReadAll(answer.Body)
-		answer.Body.Close()
-	}
+	status, body, err := c.send(c.Context(), c.base+w.path, "application/json", w.body)
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		<-time.After(50 * time.Millisecond) // until it listens again
 		return false
@@ -265,19 +313,42 @@ func (c *crash) ask(w *wish) bool {
 		c.cut.Add(1)
 		return false
 	}
-	switch answer.StatusCode {
-	case http.StatusAccepted, http.StatusServiceUnavailable:
-		return false
-	case http.StatusOK, http.StatusUnprocessableEntity:
-	default:
-		c.Errorf("%s: %d %s", w.body, answer.StatusCode, body)
-	}
 	var problem struct{ Code string }
 	if err := json.Unmarshal(body, &problem); err != nil || problem.Code == "invalid_fields" {
 		c.Errorf("%s: %s", w.body, body)
 	}
-	w.status, w.code = answer.StatusCode, problem.Code
+	switch status {
+	case http.StatusServiceUnavailable:
+		if problem.Code != "nothing_sent" {
+			c.unsure.Add(1)
+		}
+		return false
+	case http.StatusAccepted:
+		return false
+	case http.StatusOK, http.StatusUnprocessableEntity:
+	default:
+		c.Errorf("%s: %d %s", w.body, status, body)
+	}
+	w.status, w.code = status, problem.Code
+	c.answered.Add(1)
 	return true
+}
+
+// send posts to an address of the shop's, by the staff's token.
+func (c *crash) send(ctx context.Context, to, contentType, text string) (status int, body []byte, err error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, to, strings.NewReader(text))
+	if err != nil {
+		return 0, nil, err
+	}
+	r.Header.Set("Content-Type", contentType)
+	r.Header.Set("Authorization", "Bearer "+testToken)
+	answer, err := c.client.Do(r)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer answer.Body.Close()
+	body, err = io.ReadAll(answer.Body)
+	return answer.StatusCode, body, err
 }
 
 // passTime lets an hour pass for the fake in a minute.
@@ -308,39 +379,47 @@ func (c *crash) console(ctx context.Context) {
 	}
 }
 
-// killOften kills the shop, each time after a random number of calls to Alipay,
-// or two seconds if there is little to do, and a moment more.
-func (c *crash) killOften() {
-	for mean := max(2, len(c.plan.wishes) / *crashKills); c.kills < *crashKills; c.kills++ {
-		patience := time.After(2 * time.Second)
-		for n := c.rand.IntN(2 * mean); n >= 0; n-- {
-			select {
-			case <-c.called:
-			case <-patience:
-				n = 0
-			}
-		}
+// killOften kills a process of the shop, each time after a random number of calls to
+// Alipay, or two seconds if there is little to do, and a moment more.
+func (c *crash) killOften(kills int) {
+	for mean := max(2, len(c.plan.wishes)/kills); c.kills < kills; c.kills++ {
+		c.awaitCalls(c.rand.IntN(2*mean) + 1)
 		<-time.After(time.Duration(c.rand.Int64N(int64(30 * time.Millisecond))))
-		if err := c.process.Process.Kill(); err != nil {
+		p := c.processes[c.rand.IntN(len(c.processes))]
+		if err := p.Process.Kill(); err != nil {
 			c.Fatal(err)
 		}
-		_ = c.process.Wait()
-		if end := c.process.ProcessState; end.ExitCode() != -1 {
+		_ = p.Wait()
+		if end := p.ProcessState; end.ExitCode() != -1 {
 			c.Fatalf("the shop ended by itself: %v", end)
 		}
-		c.start()
+		c.start(p)
 	}
 }
 
-// start runs the shop until it is killed.
-func (c *crash) start() {
+// awaitCalls waits for so many calls to Alipay, or two seconds.
+func (c *crash) awaitCalls(n int) {
+	patience := time.After(2 * time.Second)
+	for ; n > 0; n-- {
+		select {
+		case <-c.called:
+		case <-patience:
+			return
+		}
+	}
+}
+
+// start runs a process of the shop until it is killed.
+func (c *crash) start(p *process) {
 	c.Helper()
 	log, err := os.OpenFile(filepath.Join(c.dir, "shop.log"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		c.Fatal(err)
 	}
 	defer log.Close() // the process has its own
-	p := exec.CommandContext(c.Context(), c.binary, append(c.flags, "-store", c.store)...)
+	addr := strings.TrimPrefix(p.base, "http://")
+	p.Cmd = exec.CommandContext(c.Context(), c.binary, append(c.flags,
+		"-addr", addr, "-store", cmp.Or(p.store, c.store), "-events", filepath.Join(c.dir, "events-"+addr+".jsonl"))...)
 	p.Stderr = log
 	p.Env = append(os.Environ(), fmt.Sprintf("%s=%d", clockVariable, c.rand.IntN(601)-300))
 	out, err := p.StdoutPipe()
@@ -350,16 +429,20 @@ func (c *crash) start() {
 	if err := p.Start(); err != nil {
 		c.Fatal(err)
 	}
-	c.process = p
 	startUp(c.T, out)
 }
 
-// end stops the shop as an operator does.
-func (c *crash) end() {
-	if err := c.process.Process.Signal(syscall.SIGTERM); err != nil {
+// end stops a process as an operator does.
+func (c *crash) end(p *process) {
+	if err := p.Process.Signal(syscall.SIGTERM); err != nil {
 		c.Error(err)
 	}
-	if err := c.process.Wait(); err != nil {
+	if err := p.Wait(); err != nil {
 		c.Errorf("it did not stop cleanly: %v", err)
 	}
+}
+
+// note adds to what judge prints.
+func (c *crash) note(format string, args ...any) {
+	c.notes = append(c.notes, fmt.Sprintf(format, args...))
 }

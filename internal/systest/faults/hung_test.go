@@ -18,11 +18,15 @@ import (
 // take, and nothing is sent.
 func TestStoreThatAnswersNothing(t *testing.T) {
 	for name, ask := range map[string]func(*shoptest.Shop) shoptest.Reply{
-		"refund":             func(s *shoptest.Shop) shoptest.Reply { return s.Refund(shoptest.Partly) },
-		"refund by trade_no": func(s *shoptest.Shop) shoptest.Reply { return s.Refund(`{"trade_no":"2026112222001400000000000001","refund_amount":"8.88","out_request_no":"R1"}`) },
-		"notice":             func(s *shoptest.Shop) shoptest.Reply { return s.Notice(s.Alipay.SignedNotice(shoptest.RefundNotice(nil))) },
-		"look-up":            func(s *shoptest.Shop) shoptest.Reply { return s.Get("rf_x") },
-		"list":               func(s *shoptest.Shop) shoptest.Reply { return s.List("") },
+		"refund": func(s *shoptest.Shop) shoptest.Reply { return s.Refund(shoptest.Partly) },
+		"refund by trade_no": func(s *shoptest.Shop) shoptest.Reply {
+			return s.Refund(`{"trade_no":"2026112222001400000000000001","refund_amount":"8.88","out_request_no":"R1"}`)
+		},
+		"notice": func(s *shoptest.Shop) shoptest.Reply {
+			return s.Notice(s.Alipay.SignedNotice(shoptest.RefundNotice(nil)))
+		},
+		"look-up": func(s *shoptest.Shop) shoptest.Reply { return s.Get("rf_x") },
+		"list":    func(s *shoptest.Shop) shoptest.Reply { return s.List("") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
