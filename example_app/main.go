@@ -80,7 +80,7 @@ func run(ctx context.Context, args []string, env func(string) string, stdout io.
 	}
 
 	shop := &shop{staffToken: o.staffToken, orders: orders, events: events, log: log.New(stdout, "", 0)}
-	shop.ready.drain = wrong.pause("drain", o.drain)
+	drain := wrong.pause("drain", o.drain)
 	config := shop.config(ledger)
 	config.Times.Timeout, config.Times.FirstCheck = wrong.duration("timeout", o.timeout), wrong.duration("first-check", o.firstCheck)
 	config.Times.Transit = wrong.duration("transit", o.transit)
@@ -103,13 +103,13 @@ func run(ctx context.Context, args []string, env func(string) string, stdout io.
 		}
 	}
 
-	return open(ctx, o, shop, module, fake, listener, base, 4*config.Times.Timeout+time.Minute)
+	return open(ctx, o, shop, module, fake, listener, base, drain, 4*config.Times.Timeout+time.Minute)
 }
 
 // open serves the shop until ctx ends, and then stops in order: no more is sent here,
 // what is here is answered, Run ends what it has begun, and so do the hooks. patience is
 // as long as a refund may take: a send, three questions, and the hooks.
-func open(ctx context.Context, o *options, shop *shop, module *alirefund.Module, fake *alipaytest.Alipay, listener net.Listener, base string, patience time.Duration) error {
+func open(ctx context.Context, o *options, shop *shop, module *alirefund.Module, fake *alipaytest.Alipay, listener net.Listener, base string, drain, patience time.Duration) error {
 	lasting := context.WithoutCancel(ctx)
 	running, cancel := context.WithCancel(lasting)
 	var background sync.WaitGroup
@@ -123,7 +123,7 @@ func open(ctx context.Context, o *options, shop *shop, module *alirefund.Module,
 		shop.log.Printf("The staff token of this run is %s", o.staffToken)
 	}
 	shop.log.Printf("The shop listens at %s and stops by Ctrl-C.", base)
-	err := serve(ctx, listener, shop.routes(module), shop.ready.leave, patience)
+	err := serve(ctx, listener, shop.routes(module), func() { leave(module, drain) }, patience)
 	cancel()
 	background.Wait()
 	// The hooks write to the shop's database, which is closed next.

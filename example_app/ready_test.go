@@ -36,7 +36,7 @@ func TestLeaving(t *testing.T) {
 	left, drained, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	go func() {
 		ended <- serve(ctx, listener, shop.routes(module), func() {
-			shop.ready.leaving.Store(true)
+			module.Drain()
 			close(left)
 			<-drained
 		}, time.Minute)
@@ -52,19 +52,18 @@ func TestLeaving(t *testing.T) {
 	}
 }
 
+// drained counts what says that it leaves.
+type drained struct{ times int }
+
+func (d *drained) Drain() { d.times++ }
+
 // It drains for as long as it was told.
 func TestDrain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := readiness{drain: time.Minute}
-		began := time.Now()
-		go func() {
-			time.Sleep(time.Minute - 1)
-			if !r.leaving.Load() {
-				t.Error("it waits before it says so")
-			}
-		}()
-		if r.leave(); time.Since(began) != time.Minute {
-			t.Errorf("it took %v", time.Since(began))
+		d, began := &drained{}, time.Now()
+		leave(d, time.Minute)
+		if took := time.Since(began); took != time.Minute || d.times != 1 {
+			t.Errorf("it left after %v, and said so %d times", took, d.times)
 		}
 	})
 }

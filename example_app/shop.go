@@ -30,7 +30,6 @@ type shop struct {
 	events     *eventLog
 	log        *log.Logger
 	metrics    http.Handler // what Prometheus reads, or nil
-	ready      readiness
 }
 
 // config is the shop's part of the module's configuration.
@@ -84,7 +83,7 @@ func (s *shop) routes(m *alirefund.Module) http.Handler {
 
 	r.GET("/orders", s.getOrders) // what a demo shows; a real shop would guard both
 	r.GET("/events", s.getEvents)
-	r.GET("/readyz", s.ready.get) // what a load balancer asks
+	r.GET("/readyz", m.Ready) // what a load balancer asks
 	if s.metrics != nil {
 		r.GET("/metrics", s.requireStaff, gin.WrapH(s.metrics))
 	}
