@@ -40,7 +40,7 @@ func (e *Engine) fundNotice(ctx context.Context, n *notify.Notification, w fundW
 	}
 	r, amount := w.Refund, w.Amount
 	if e.ownerless(n) {
-		return e.askNoticed(ctx, n, w, rows, other)
+		return e.askNoticed(ctx, w, rows, other)
 	}
 	switch {
 	case !w.succeeded && len(rows) == 0:
@@ -89,7 +89,7 @@ func (e *Engine) ownerless(n *notify.Notification) bool {
 
 // askNoticed is fundNotice where the notification is no more than a hint: whether there is
 // such a refund of this application's, Alipay is asked.
-func (e *Engine) askNoticed(ctx context.Context, n *notify.Notification, w fundWord, rows []store.Refund, other func(context.Context) error) error {
+func (e *Engine) askNoticed(ctx context.Context, w fundWord, rows []store.Refund, other func(context.Context) error) error {
 	if len(rows) > 0 {
 		return e.askEach(ctx, rows)
 	}

@@ -53,7 +53,6 @@ type mall struct {
 	asked  map[string]int           // how often, by app_id
 	told   []string                 // what hooks heard
 	fail   error                    // what hooks return
-	totals []string                 // the applications that OrderTotal was asked for
 }
 
 // The applications' own keys; Alipay's is one for both, as it is for all fakes.

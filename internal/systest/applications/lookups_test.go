@@ -75,7 +75,7 @@ func TestOneLookupForAll(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
-		go m.module.For(t.Context(), two) //nolint:errcheck // it is waited for below
+		go m.module.For(t.Context(), two)
 		synctest.Wait()
 		if _, err := m.module.For(ctx, two); !errors.Is(err, alirefund.ErrAppUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("whoever does not wait is told %v", err)
