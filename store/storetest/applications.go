@@ -99,6 +99,9 @@ var applicationTests = []test{
 		if got := turn(t, s, long, 9, true); !slices.Equal(got, []string{"other pending"}) {
 			t.Errorf("Due = %q", got)
 		}
+		if got := turn(t, s, long, 9, true); len(got) != 0 {
+			t.Errorf("%q are due again", got)
+		}
 		if got := turn(t, s, long, 9, false); !slices.Equal(got, []string{"app 1"}) {
 			t.Errorf("then Due = %q", got)
 		}

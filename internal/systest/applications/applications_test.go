@@ -252,6 +252,21 @@ func TestRunForAll(t *testing.T) {
 	})
 }
 
+// With Config.App beside Config.Apps, Run looks after all the same.
+func TestRunForAllBesideADefault(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := open(t, func(c *alirefund.Config) { c.App = shoptest.Must(c.Apps(t.Context(), one)) })
+		m.unresolved(one)
+		m.unresolved(two)
+		m.deaf(one, false)
+		m.deaf(two, false)
+		stop := m.run()
+		time.Sleep(time.Minute)
+		m.heard("1 succeeded R1", "2 succeeded R1")
+		stop()
+	})
+}
+
 // What an application that is gone has still to be told of needs no keys.
 func TestTheEventsOfAnApplicationThatIsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

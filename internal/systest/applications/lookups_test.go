@@ -58,7 +58,11 @@ func TestOneLookupForAll(t *testing.T) {
 		if n := m.lookups(); n != 1 {
 			t.Errorf("Config.Apps was asked %d times", n)
 		}
-		time.Sleep(time.Minute)
+		time.Sleep(50 * time.Second)
+		if slow := together(nil); slow != 0 || m.lookups() != 0 {
+			t.Error("within a minute it was asked again")
+		}
+		time.Sleep(10 * time.Second)
 		hangs <- struct{}{}
 		if slow := together(nil); slow != 1 {
 			t.Errorf("%d of 50 waited for what hangs", slow)
