@@ -63,13 +63,11 @@ type look struct {
 	took    time.Duration
 	err     error          // why the store did not answer
 	backlog *store.Backlog // nil: the store cannot count it
-	clocked bool           // ahead is known
 	ahead   time.Duration  // of the ledger's clock, this process's; negative if it is behind
 }
 
 // compare notes what the ledger's clock said while the look went on.
 func (l *look) compare(ledger time.Time) {
-	l.clocked = true
 	ahead := l.began.Sub(ledger) // at least so much, and at most the look's time more
 	switch took := time.Since(l.began); {
 	case ahead > 0:
