@@ -105,8 +105,9 @@ func (e *Engine) owner(ctx context.Context, r store.Refund) *Engine {
 	return v
 }
 
-// every returns an engine for each application that is known.
-func (e *Engine) every() (all []*Engine) {
+// Applications returns an engine for each application that this process has to do with:
+// Config.App, and those that Config.Apps has returned and that are served still.
+func (e *Engine) Applications() (all []*Engine) {
 	for _, a := range append(e.apps.all(), e.own) {
 		if a.lost == nil {
 			all = append(all, &Engine{core: e.core, application: a})

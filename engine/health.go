@@ -86,7 +86,7 @@ const (
 // stalls. Alipay is known by the last calls that refunds made; nothing is sent for this.
 func (e *Engine) Health(ctx context.Context) Health {
 	h := Health{Running: e.vitals.runs.Load() > 0, LastRound: e.vitals.lastRound()}
-	for _, v := range e.every() {
+	for _, v := range e.Applications() {
 		seen := v.gateway.Seen()
 		h.Verified, h.Accepted = later(h.Verified, seen.Verified), later(h.Accepted, seen.Accepted)
 		if seen.Dated.After(h.AlipayClock) {
@@ -105,7 +105,7 @@ func (e *Engine) Health(ctx context.Context) Health {
 		h.Ready, h.NotReady = false, NotReadyDraining
 	}
 	h.Problems = e.problems(h)
-	for _, v := range e.every() {
+	for _, v := range e.Applications() {
 		h.Problems = append(h.Problems, v.ofApplication()...)
 	}
 	return h

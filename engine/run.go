@@ -57,7 +57,7 @@ func (e *Engine) Run(ctx context.Context) {
 			compared = time.Now()
 		}
 		if time.Since(warned) >= warnEvery {
-			for _, v := range e.every() {
+			for _, v := range e.Applications() {
 				v.warnOfExpiry(ctx)
 			}
 			warned = time.Now()

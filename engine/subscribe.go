@@ -38,7 +38,7 @@ func (e *Engine) seekOn(ctx context.Context) {
 	first := e.newSeeking()
 	apps := map[string]*seeking{}
 	for !first.from.IsZero() && ctx.Err() == nil {
-		for _, v := range e.every() {
+		for _, v := range e.Applications() {
 			s := apps[v.app.ID]
 			if s == nil {
 				s = &seeking{from: first.from}

@@ -13,9 +13,10 @@ import (
 // patience is how long a gauge waits for the store.
 const patience = 5 * time.Second
 
-// Watch adds the gauges of an engine: its backlog, if its store is a store.Counter,
-// by one query whenever metrics are read, and how long its certificates last. What
-// cannot be counted has no value then, and the error goes to OpenTelemetry's handler.
+// Watch adds the gauges of an engine: the backlog, if its store is a store.Counter, by one
+// query whenever metrics are read, and how long the certificates last. With Config.Apps
+// the backlog of what New returned is that of all applications, under an empty app_id, and
+// the certificates are those of each that this process has to do with. What cannot be counted has no value then, and the error goes to OpenTelemetry's handler.
 // Every process that shares the store tells the same backlog: take the greatest, and
 // not the sum. Unregister ends it.
 func (o *Observer) Watch(e *engine.Engine) (metric.Registration, error) {
@@ -40,10 +41,12 @@ func (o *Observer) Watch(e *engine.Engine) (metric.Registration, error) {
 	}
 	app := appID.String(e.AppID())
 	return o.meter.RegisterCallback(func(ctx context.Context, to metric.Observer) error {
-		application, alipay := e.CertificateEnds()
-		for whose, ends := range map[string]time.Time{"application": application, "alipay": alipay} {
-			if !ends.IsZero() {
-				to.ObserveFloat64(expiry, time.Until(ends).Seconds(), with(app, certificate.String(whose)))
+		for _, v := range e.Applications() {
+			application, alipay := v.CertificateEnds()
+			for whose, ends := range map[string]time.Time{"application": application, "alipay": alipay} {
+				if !ends.IsZero() {
+					to.ObserveFloat64(expiry, time.Until(ends).Seconds(), with(appID.String(v.AppID()), certificate.String(whose)))
+				}
 			}
 		}
 		ctx, cancel := context.WithTimeout(ctx, patience)

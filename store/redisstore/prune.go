@@ -22,16 +22,12 @@ var appsScript = redis.NewScript(appsLua)
 // moved. Its number, asked for again, is a new one to this ledger and to be
 // paid for by what the order has left; Alipay knows better, and moves nothing.
 func (s *Store) Prune(ctx context.Context, app string, nodes, refunds time.Time) (pruned int, err error) {
-	if app != "" {
-		return s.prune(ctx, app, nodes, refunds)
-	}
-	answer, err := s.run(ctx, appsScript, []string{s.appsKey()})
+	apps, _, err := s.applications(ctx, app)
 	if err != nil {
 		return 0, fmt.Errorf("redisstore: prune: %w", err)
 	}
-	apps, _ := answer[1].([]any)
 	for _, app := range apps {
-		n, err := s.prune(ctx, text(app), nodes, refunds)
+		n, err := s.prune(ctx, app, nodes, refunds)
 		if pruned += n; err != nil {
 			return pruned, err
 		}

@@ -74,8 +74,8 @@ import (
 	"github.com/alirefund/alirefund/store"
 )
 
-// Store is a [store.Store], a [store.Pruner] and a [store.Clock] on Redis. It is safe for
-// concurrent use, by any number of processes.
+// Store is a [store.Store], a [store.Pruner], a [store.Clock] and a [store.Counter] on
+// Redis. It is safe for concurrent use, by any number of processes.
 //
 // Its methods begin again after another's write in between, until the context ends.
 // Errors of the client's come back wrapped. They fail with [store.ErrNotFound] where
@@ -91,6 +91,7 @@ var _ interface {
 	store.Store
 	store.Pruner
 	store.Clock
+	store.Counter
 } = (*Store)(nil)
 
 // Option changes where the keys are.
