@@ -8,6 +8,7 @@ SEED      ?= 0
 KILLS     ?= 100
 REFUNDS   ?= 4000
 LOAD      ?= 5m
+MINUTES   ?= 30
 
 GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOFUMPT  := go run mvdan.cc/gofumpt@v0.12.0
@@ -20,7 +21,7 @@ export GOWORK := off
 # in-modules COMMAND: run it in each module's folder, and stop at the first failure.
 in-modules = @set -e; for m in $(MODULES); do echo "== $$m: $(1)"; (cd "$$m" && $(1)); done
 
-.PHONY: help test race lint bench fuzz model chaos alipaysdk conformance crash several modules
+.PHONY: help test race lint bench fuzz model chaos alipaysdk conformance crash several soak modules
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +78,10 @@ crash: ## kill the example KILLS=100 times during REFUNDS=4000, on SQLite, Postg
 several: REFUNDS = 10000
 several: ## three processes of the example on one PostgreSQL, and on one Redis: killed KILLS=100 times during REFUNDS=10000, and, over LOAD=5m, restarted in turn and cut off
 	cd example_app && go test -count=1 -v -timeout 60m -run '^TestSeveral$$' . -several.refunds=$(REFUNDS) -several.kills=$(KILLS) -several.load=$(LOAD) $(FLAGS)
+
+# FLAGS='-soak.store=redis://127.0.0.1:6379/9 -soak.most=100'.
+soak: ## one process of the example under half its load for MINUTES=30: what it needs must stay the same
+	cd example_app && go test -count=1 -v -timeout 0 -run '^TestSoak$$' . -soak.minutes=$(MINUTES) $(FLAGS)
 
 modules: # for .ci/run
 	@echo $(MODULES)

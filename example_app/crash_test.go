@@ -82,7 +82,8 @@ func build(t *testing.T, flags ...string) (binary string) {
 // course is how a run of the test goes.
 type course struct {
 	refunds   int
-	processes int           // of the shop; several are behind a balancer
+	processes int           // of the shop
+	balanced  bool          // they are behind a balancer
 	clients   int           // how many ask at once
 	load      time.Duration // over which the refunds are asked for; 0: as fast as the clients can
 	later     int           // of the refunds, which the test itself gives to the clients
@@ -187,7 +188,7 @@ func newCrash(t *testing.T, binary string, seed uint64, how course) *crash {
 		c.processes = append(c.processes, &process{base: "http://" + freeAddress(t)})
 	}
 	c.base = c.processes[0].base
-	if how.processes > 1 {
+	if how.balanced {
 		c.balancer = newBalancer(t, seed, c.processes)
 		c.base = listenAndServe(t, c.balancer)
 	}

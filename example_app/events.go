@@ -70,8 +70,11 @@ func notificationEvent(n *notify.Notification) event {
 	return e
 }
 
-// eventLog keeps the calls of the hooks of this run, and appends them to a file
-// if it has one. It is safe for concurrent use.
+// mostEvents is how many calls of hooks GET /events shows: the newest.
+const mostEvents = 10_000
+
+// eventLog keeps the newest calls of the hooks of this run, and appends all of them to a
+// file if it has one. It is safe for concurrent use.
 type eventLog struct {
 	mu     sync.Mutex
 	events []event
@@ -126,14 +129,16 @@ func (l *eventLog) add(e event) error {
 			return fmt.Errorf("events: %w", err)
 		}
 	}
-	l.events = append(l.events, e)
+	if l.events = append(l.events, e); len(l.events) >= 2*mostEvents {
+		l.events = slices.Clone(l.events[len(l.events)-mostEvents:])
+	}
 	return nil
 }
 
 func (l *eventLog) list() []event {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return slices.Clone(l.events)
+	return slices.Clone(l.events[max(0, len(l.events)-mostEvents):])
 }
 
 // Close closes the file.

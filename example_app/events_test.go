@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -150,5 +151,22 @@ func TestTornLineOfTheEvents(t *testing.T) {
 	text, err := os.ReadFile(name)
 	if lines := strings.Split(string(text), "\n"); err != nil || len(lines) != 3 || !strings.Contains(lines[1], "refund_failed") {
 		t.Errorf("%q, %v", text, err)
+	}
+}
+
+// A shop that runs for long keeps the newest calls, and no more.
+func TestEventsAreNotKeptForEver(t *testing.T) {
+	l := &eventLog{}
+	for n := range 5*mostEvents + 1 {
+		if err := l.add(event{ID: strconv.Itoa(n)}); err != nil {
+			t.Fatal(err)
+		}
+		if len(l.events) > 2*mostEvents {
+			t.Fatalf("%d are kept", len(l.events))
+		}
+	}
+	got := l.list()
+	if len(got) != mostEvents || got[0].ID != strconv.Itoa(4*mostEvents+1) || got[mostEvents-1].ID != strconv.Itoa(5*mostEvents) {
+		t.Errorf("%d, from %s on", len(got), got[0].ID)
 	}
 }

@@ -17,7 +17,7 @@ func TestMetrics(t *testing.T) {
 	if r.status != http.StatusOK {
 		t.Fatal(r.status)
 	}
-	for _, series := range []string{`alirefund_refunds_settled_total{`, `alirefund_backlog_unresolved{`, `alirefund_outcome="succeeded"`, `alirefund_run_rounds_total{`} {
+	for _, series := range []string{`alirefund_refunds_settled_total{`, `alirefund_backlog_unresolved{`, `alirefund_outcome="succeeded"`, `alirefund_run_rounds_total{`, "go_goroutines ", "go_gc_heap_live_bytes "} {
 		if !strings.Contains(r.text, series) {
 			t.Errorf("no %s in\n%s", series, r.text)
 		}

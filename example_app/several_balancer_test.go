@@ -85,7 +85,7 @@ func (b *balancer) watch(ctx context.Context, to *target) {
 func (b *balancer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
 	kept := &keptStatus{ResponseWriter: w}
-	b.ReverseProxy.ServeHTTP(kept, r)
+	b.ReverseProxy.ServeHTTP(kept, r) // it does not return from a request that is cut off
 	if b.took != nil {
 		b.took(r.URL.Path, kept.status, time.Since(began))
 	}

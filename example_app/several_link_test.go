@@ -102,7 +102,7 @@ const (
 func cutOff(t *testing.T, binary string, seed uint64, where string) {
 	began := time.Now()
 	c := newCrash(t, binary, seed, course{
-		refunds: *severalRefunds, processes: severalProcesses, clients: 64, load: *severalLoad, later: probes,
+		refunds: *severalRefunds, processes: severalProcesses, balanced: true, clients: 64, load: *severalLoad, later: probes,
 		faults: crashFaults, rate: 0.3,
 	})
 	c.prepare(where)

@@ -57,7 +57,7 @@ func TestSeveral(t *testing.T) {
 // tenth notice reaches two processes at once.
 func killed(t *testing.T, binary string, seed uint64, where string) {
 	began := time.Now()
-	c := newCrash(t, binary, seed, course{refunds: *severalRefunds, processes: severalProcesses, clients: 16, faults: crashFaults, rate: 0.5, harsh: true})
+	c := newCrash(t, binary, seed, course{refunds: *severalRefunds, processes: severalProcesses, balanced: true, clients: 16, faults: crashFaults, rate: 0.5, harsh: true})
 	c.balancer.double = true
 	c.prepare(where)
 	c.play(func() { c.killOften(*severalKills) })
@@ -90,7 +90,7 @@ func (c *crash) noticesLater() {
 // when it comes first.
 func rolled(t *testing.T, binary string, seed uint64, where string) {
 	began := time.Now()
-	c := newCrash(t, binary, seed, course{refunds: *severalRefunds, processes: severalProcesses, clients: 64, load: *severalLoad, faults: rolledFaults, rate: 0.3})
+	c := newCrash(t, binary, seed, course{refunds: *severalRefunds, processes: severalProcesses, balanced: true, clients: 64, load: *severalLoad, faults: rolledFaults, rate: 0.3})
 	c.noticesLater()
 	c.prepare(where)
 	c.play(c.roll)
@@ -134,7 +134,8 @@ func (c *crash) roll() {
 // throughput measures one process, and then three, on the same store and behind the
 // same balancer, which shares the machine with them.
 func throughput(t *testing.T, binary string, seed uint64, where string) {
-	c := newCrash(t, binary, seed, course{processes: severalProcesses, clients: 64})
+	c := newCrash(t, binary, seed, course{processes: severalProcesses, balanced: true, clients: 64})
+	c.flags = append(c.flags, "-timeout", patientTimeout)
 	c.prepare(where)
 	background, stop := context.WithCancel(t.Context())
 	var running sync.WaitGroup

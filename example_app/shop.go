@@ -173,5 +173,5 @@ func (s *shop) getOrders(c *gin.Context) {
 	c.JSON(http.StatusOK, orders)
 }
 
-// getEvents lists the calls of the hooks, the oldest first.
+// getEvents lists the newest calls of the hooks, the oldest of them first.
 func (s *shop) getEvents(c *gin.Context) { c.JSON(http.StatusOK, s.events.list()) }
