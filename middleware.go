@@ -105,37 +105,22 @@ var errUnhandled = fmt.Errorf("%w: the handler behind Notifications wrote nothin
 // errNotAcknowledged: the host's handler answered, but not with success.
 var errNotAcknowledged = errors.New("alirefund: the host's handler did not acknowledge the notification")
 
-// open reads and verifies a notification, and puts the body back for whoever
-// reads it next. It logs why one does not verify.
+// open reads and verifies a notification, within a time.
 func (m *Module) open(c *gin.Context) (*notify.Notification, error) {
 	if kept, ok := c.Get(gin.BodyBytesKey); ok { // an earlier ShouldBindBodyWith
 		if body, ok := kept.([]byte); ok {
 			c.Request.Body = io.NopCloser(bytes.NewReader(body))
 		}
 	}
-	if c.Request.Body == nil {
-		c.Request.Body = http.NoBody
-	}
-	body := &keptBody{ReadCloser: c.Request.Body}
-	c.Request.Body = body
-	r := c.Request
 	slow := http.NewResponseController(c.Writer)
 	_ = slow.SetReadDeadline(time.Now().Add(bodyTime)) // a server without deadlines has its own ways
 	n, err := m.receive(c)
-	if err == nil {
-		// All is read, and a hook may take its time. After an error the deadline stays,
-		// for net/http reads what is left of a body.
-		_ = slow.SetReadDeadline(time.Time{})
-		c.Set(notificationKey, n)
-	} else {
-		received := body.kept
-		if len(received) == 0 { // an earlier handler parsed the form
-			received = []byte(r.PostForm.Encode())
-		}
-		m.Diagnose(r.Context(), received, err)
+	if err != nil {
+		return nil, err // and the deadline stays, for net/http reads what is left of a body
 	}
-	body.again = true
-	return n, err
+	_ = slow.SetReadDeadline(time.Time{}) // all is read, and a hook may take its time
+	c.Set(notificationKey, n)
+	return n, nil
 }
 
 // receive opens a notification, at an address of one application's or at everybody's.
@@ -148,28 +133,6 @@ func (m *Module) receive(c *gin.Context) (*notify.Notification, error) {
 		return nil, fmt.Errorf("%w: %w", notify.ErrNotOurs, err)
 	}
 	return m.ReceiveFor(c.Request, appID)
-}
-
-// keptBody keeps what is read of a body, to be read once again.
-type keptBody struct {
-	io.ReadCloser
-	kept  []byte
-	again bool // what is read now is what was kept
-}
-
-// Read implements io.Reader.
-func (b *keptBody) Read(p []byte) (n int, err error) {
-	if !b.again {
-		n, err = b.ReadCloser.Read(p)
-		b.kept = append(b.kept, p[:n]...)
-		return n, err
-	}
-	if len(b.kept) == 0 {
-		return 0, io.EOF
-	}
-	n = copy(p, b.kept)
-	b.kept = b.kept[n:]
-	return n, nil
 }
 
 func acknowledge(c *gin.Context) {

@@ -15,12 +15,12 @@ import (
 
 // Receive opens the notification that a request holds: it verifies, checks that it
 // is this application's, and reads, as [notify.Receiver.Receive] does, with its
-// errors. With Config.Apps the engine of [New] receives for all applications: the app_id
-// in the body chooses by whose keys it is verified, and nothing else; one that nobody
-// knows is [notify.ErrNotOurs], and it may fail with [ErrAppUnavailable], too. It handles
-// nothing yet. The body, as far as it was read, is for the caller
-// to put back. What it refuses it counts ([Engine.RefusedNotifications]), and logs
-// once a minute.
+// errors, and like it puts the body back. With Config.Apps the engine of [New] receives
+// for all applications: the app_id in the body chooses by whose keys it is verified, and
+// nothing else; one that nobody knows is [notify.ErrNotOurs], and it may fail with
+// [ErrAppUnavailable], too. It handles nothing yet. What it refuses it counts
+// ([Engine.RefusedNotifications]), logs once a minute, and says why, by a cause that has a
+// page, at most once a day for each cause; not of an application that nobody has heard of.
 func (e *Engine) Receive(r *http.Request) (*notify.Notification, error) {
 	if e.base {
 		return e.ReceiveFor(r, "")
@@ -31,24 +31,25 @@ func (e *Engine) Receive(r *http.Request) (*notify.Notification, error) {
 // ReceiveFor is [Engine.Receive] at an address that is one application's: what names
 // another is [notify.ErrNotOurs]. Empty: the address is everybody's.
 func (e *Engine) ReceiveFor(r *http.Request, appID string) (*notify.Notification, error) {
-	n, err := e.receive(r, appID)
+	body, err := notify.ReadBody(r)
+	var n *notify.Notification
+	if err == nil {
+		n, err = e.receive(r.Context(), body, appID)
+	}
 	if err != nil {
 		e.refusals.note(r.Context(), e.log, err)
 		e.noticeRefused(r.Context(), err)
+		e.diagnose(r.Context(), body, err)
 	}
 	return n, err
 }
 
-func (e *Engine) receive(r *http.Request, appID string) (*notify.Notification, error) {
+func (e *Engine) receive(ctx context.Context, body []byte, appID string) (*notify.Notification, error) {
 	if e.config.Apps == nil {
 		if appID != "" && appID != e.app.ID {
 			return nil, fmt.Errorf("%w: the address is that of app_id %.32q", notify.ErrNotOurs, appID)
 		}
-		return e.receiver.Receive(r)
-	}
-	body, err := notify.ReadBody(r)
-	if err != nil {
-		return nil, err
+		return e.receiver.Open(body)
 	}
 	named, err := notify.UnverifiedAppID(body)
 	switch {
@@ -61,7 +62,7 @@ func (e *Engine) receive(r *http.Request, appID string) (*notify.Notification, e
 	if appID == "" {
 		return nil, fmt.Errorf("%w: app_id is missing", notify.ErrNotOurs)
 	}
-	v, err := e.of(r.Context(), appID, appsAge, true)
+	v, err := e.of(ctx, appID, appsAge, true)
 	if errors.Is(err, ErrUnknownApp) {
 		return nil, fmt.Errorf("%w: app_id %.32q is unknown to Config.Apps", notify.ErrNotOurs, appID)
 	}
@@ -73,21 +74,14 @@ func (e *Engine) receive(r *http.Request, appID string) (*notify.Notification, e
 		return n, err
 	}
 	// Perhaps Config.Apps has new keys.
-	if now, failed := e.of(r.Context(), appID, appsDoubted, true); failed == nil && now.app.Verifier != v.app.Verifier {
+	if now, failed := e.of(ctx, appID, appsDoubted, true); failed == nil && now.app.Verifier != v.app.Verifier {
 		return now.receiver.Open(body)
 	}
 	return nil, err
 }
 
-// RefusedNotifications returns how many notifications [Engine.Receive] refused since
-// [New], as forged, damaged, read before by another handler, or not for this
-// application: for a metric. The log has at most one line a minute about them.
-func (e *Engine) RefusedNotifications() uint64 { return e.refusals.count() }
-
-// Diagnose logs why a body was refused with err, by a cause that has a page, at
-// most once a day for each cause. It changes nothing: what failed stays refused. Of an
-// application that nobody has heard of yet it says nothing.
-func (e *Engine) Diagnose(ctx context.Context, body []byte, err error) {
+// diagnose says why a body was refused with err.
+func (e *Engine) diagnose(ctx context.Context, body []byte, err error) {
 	a := e.application
 	if e.base && e.config.Apps != nil {
 		if named, _ := notify.UnverifiedAppID(body); named != "" && named != e.app.ID {
@@ -101,6 +95,11 @@ func (e *Engine) Diagnose(ctx context.Context, body []byte, err error) {
 		Alipay: a.app.Verifier, App: a.app.Signer.Public(), AppID: a.app.ID,
 	}, body, err)
 }
+
+// RefusedNotifications returns how many notifications [Engine.Receive] refused since
+// [New], as forged, damaged, read before by another handler, or not for this
+// application: for a metric. The log has at most one line a minute about them.
+func (e *Engine) RefusedNotifications() uint64 { return e.refusals.count() }
 
 // Handle handles one verified notification, once: claim, do, complete. It returns
 // nil if the notification is to be acknowledged, by the seven bytes success.

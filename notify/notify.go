@@ -41,11 +41,8 @@ type Receiver struct {
 	SellerIDs []string
 }
 
-// Receive opens the body of a request. It reads at most [MaxBody] of it, leaves
-// it read, and ignores the URL's query and r.Form, which mixes the query in. If
-// an earlier handler parsed the form already, it takes r.PostForm, the body's
-// own parameters, instead. It fails like [Receiver.Open], and with [ErrMethod]
-// and [ErrUnread].
+// Receive opens the body of a request: [ReadBody], then [Receiver.Open], with the errors
+// of both.
 func (rc *Receiver) Receive(r *http.Request) (*Notification, error) {
 	body, err := ReadBody(r)
 	if err != nil {
@@ -54,38 +51,65 @@ func (rc *Receiver) Receive(r *http.Request) (*Notification, error) {
 	return rc.Open(body)
 }
 
-// ReadBody reads what [Receiver.Receive] opens, for a caller that has several receivers
-// to choose from. It fails with [ErrMethod], [ErrTooLarge] and [ErrUnread].
+// ReadBody reads the body of a request, for [Receiver.Open]. It reads at most [MaxBody]
+// of it and puts back what it read, also beside an error, to be read once again; the
+// caller must not change it. It ignores the URL's query and r.Form, which mixes the query
+// in. If an earlier handler parsed the form already, it returns r.PostForm, the body's own
+// parameters, instead. It fails with [ErrMethod], [ErrTooLarge] or [ErrUnread].
 func ReadBody(r *http.Request) ([]byte, error) {
-	if r.Method != http.MethodPost {
+	switch {
+	case r.Method != http.MethodPost:
 		return nil, fmt.Errorf("%w: %.16q", ErrMethod, r.Method)
-	}
-	if r.ContentLength > MaxBody {
+	case r.ContentLength > MaxBody:
 		return nil, tooLarge()
 	}
-	var body []byte
-	if r.Body != nil {
-		// Room for what most notifications are; more only as it arrives, for what a
-		// stranger says will arrive costs him nothing.
-		const usual = 4 << 10
-		buf := bytes.NewBuffer(make([]byte, 0, min(max(r.ContentLength, 0), usual)+bytes.MinRead))
-		_, err := buf.ReadFrom(io.LimitReader(r.Body, MaxBody+1))
-		body = buf.Bytes()
-		_, over := errors.AsType[*http.MaxBytesError](err)
-		switch {
-		case over:
-			return nil, fmt.Errorf("%w: %w", ErrTooLarge, err)
-		case err != nil && !errors.Is(err, http.ErrBodyReadAfterClose):
-			return nil, fmt.Errorf("%w: %w", ErrUnread, err)
-		}
+	if r.Body == nil {
+		r.Body = http.NoBody
 	}
+	body, err := readAll(r.Body, r.ContentLength)
+	again := &readBody{Closer: r.Body}
+	again.Reset(body)
+	r.Body = again
+	_, over := errors.AsType[*http.MaxBytesError](err)
 	switch {
+	case over:
+		return nil, fmt.Errorf("%w: %w", ErrTooLarge, err)
+	case err != nil && !errors.Is(err, http.ErrBodyReadAfterClose):
+		return nil, fmt.Errorf("%w: %w", ErrUnread, err)
 	case len(body) == 0 && len(r.PostForm) > 0:
 		return []byte(r.PostForm.Encode()), nil
 	case int64(len(body)) < r.ContentLength:
 		return nil, fmt.Errorf("%w: an earlier handler has read it; receive before it, or let it put the body back", ErrUnread)
 	}
 	return body, nil
+}
+
+// readAll reads no more than what shows that it is more than [MaxBody]. There is room
+// for what most notifications are, and for more only as it arrives: what a stranger says
+// will arrive costs him nothing.
+func readAll(r io.Reader, said int64) ([]byte, error) {
+	const usual = 4 << 10
+	body := make([]byte, 0, min(max(said, 0), usual)+1) // and one more, to see the end
+	for len(body) <= MaxBody {
+		if len(body) == cap(body) {
+			body = slices.Grow(body, bytes.MinRead)
+		}
+		n, err := r.Read(body[len(body):min(cap(body), MaxBody+1)])
+		body = body[:len(body)+n]
+		switch {
+		case err == io.EOF:
+			return body, nil
+		case err != nil:
+			return body, err
+		}
+	}
+	return body, nil
+}
+
+// readBody is a body that was read, to be read once again.
+type readBody struct {
+	bytes.Reader
+	io.Closer // of the one that it was read from
 }
 
 // Open opens a body that was read already. It fails like [Open], and with

@@ -157,6 +157,29 @@ func TestReceiveOverHTTP(t *testing.T) {
 	}
 }
 
+// The body can be read once again by whoever comes next, as far as it came.
+func TestReceivePutsTheBodyBack(t *testing.T) {
+	body := partialRefund.post(t)
+	for name, r := range map[string]*http.Request{
+		"genuine":   post("/notify", body),
+		"forged":    post("/notify", append(body[:len(body):len(body)], '0')),
+		"cut short": httptest.NewRequest(http.MethodPost, "/notify", io.MultiReader(bytes.NewReader(body[:100]), iotest.ErrReader(io.ErrUnexpectedEOF))),
+		"no body":   {Method: http.MethodPost},
+	} {
+		want := map[string]string{"genuine": string(body), "forged": string(body) + "0", "cut short": string(body[:100])}[name]
+		if _, err := receiver(t).Receive(r); (err == nil) != (name == "genuine") {
+			t.Errorf("%s: %v", name, err)
+		}
+		got, err := io.ReadAll(r.Body)
+		if string(got) != want || err != nil {
+			t.Errorf("%s: %d bytes are left, %v; want %d", name, len(got), err, len(want))
+		}
+		if err := r.Body.Close(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // A stranger who says that much will come, and sends little, is given little memory.
 func TestClaimedLengthTakesNoMemory(t *testing.T) {
 	took := testing.Benchmark(func(b *testing.B) {
