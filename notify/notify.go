@@ -226,9 +226,7 @@ var forms = [...]signer.Form{
 func verify(params []signer.Param, v *signer.Verifier) (signed []signer.Param, sha1 bool, err error) {
 	var sign, signType, certificate string
 	var empty bool
-	size := 0
 	for _, p := range params {
-		size += len(p.Key) + len(p.Value) + len("=&")
 		empty = empty || p.Value == ""
 		switch p.Key {
 		case "sign":
@@ -242,11 +240,10 @@ func verify(params []signer.Param, v *signer.Verifier) (signed []signer.Param, s
 	if v == nil {
 		return nil, false, fmt.Errorf("%w: there is no key to verify with", ErrSignature)
 	}
-	check := func(text []byte, sign string) error { return v.VerifyBy(certificate, text, sign) }
 	switch {
 	case signType == "RSA2":
 	case signType == "RSA" && v.AcceptsSHA1():
-		sha1, check = true, v.VerifySHA1
+		sha1 = true
 	case signType == "RSA":
 		return nil, false, fmt.Errorf("%w: RSA, which is SHA1; RSA2 is wanted", ErrSignType)
 	case signType == "":
@@ -261,14 +258,20 @@ func verify(params []signer.Param, v *signer.Verifier) (signed []signer.Param, s
 	if certificate != "" {
 		candidates = [][]signer.Param{withoutCertificate(params), params}
 	}
-	text := make([]byte, 0, size)
+	var usual [2 << 10]byte // on the stack; a longer text is allocated
+	text := usual[:0]
 	for _, params := range candidates {
 		for _, form := range forms {
 			if form&signer.WithoutEmpty != 0 && !empty {
 				continue
 			}
 			text = signer.AppendText(text[:0], params, form)
-			if err = check(text, sign); err == nil {
+			if sha1 {
+				err = v.VerifySHA1(text, sign)
+			} else {
+				err = v.VerifyBy(certificate, text, sign)
+			}
+			if err == nil {
 				return params, sha1, nil
 			}
 		}
