@@ -24,7 +24,7 @@ var errLeft error = &brokenError{"left its goroutine (runtime.Goexit)"}
 func (e *Engine) guarded(ctx context.Context, op Operation, f func(context.Context) error) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, e.config.Times.HookTimeout)
 	defer cancel()
-	defer e.hooks.beginIn(ctx)()
+	defer e.hooks.enter(ctx).leave()
 	within, observed := e.observe(ctx, op)
 	err = errLeft // unless f returns
 	defer func() { observed(endedBy(err, "failed")) }()

@@ -33,14 +33,26 @@ type ofRun struct{}
 
 // beginIn counts a hook, also among those of Run if it is one of them, and returns how
 // to end it.
-func (h *hooks) beginIn(ctx context.Context) (end func()) {
-	h.begin()
+func (h *hooks) beginIn(ctx context.Context) (end func()) { return h.enter(ctx).leave }
+
+// enter is beginIn without a function to allocate.
+func (h *hooks) enter(ctx context.Context) begun {
 	own, _ := ctx.Value(ofRun{}).(*hooks)
-	if own == nil {
-		return h.end
+	h.begin()
+	if own != nil {
+		own.begin()
 	}
-	own.begin()
-	return func() { own.end(); h.end() }
+	return begun{h, own}
+}
+
+// begun is a hook that goes on, and where it counts.
+type begun struct{ all, ofRun *hooks }
+
+func (b begun) leave() {
+	if b.ofRun != nil {
+		b.ofRun.end()
+	}
+	b.all.end()
 }
 
 // wait waits until none runs, or ctx ends; then it fails.

@@ -213,7 +213,9 @@ func (e *Engine) whileClaimed(ctx context.Context, claimed store.Notice, handle 
 	}
 	if !completed {
 		held := false
-		if err = persist(ctx, func(ctx context.Context) (err error) {
+		ctx, cancel := lasting(ctx)
+		defer cancel()
+		if err = retry(ctx, func(ctx context.Context) (err error) {
 			held, err = e.ledger.Complete(ctx, claimed.Key, claimed.Token, claimed.Keep)
 			return err
 		}); err != nil {
