@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -162,7 +163,7 @@ func TestReceivePutsTheBodyBack(t *testing.T) {
 	body := partialRefund.post(t)
 	for name, r := range map[string]*http.Request{
 		"genuine":   post("/notify", body),
-		"forged":    post("/notify", append(body[:len(body):len(body)], '0')),
+		"forged":    post("/notify", append(slices.Clip(body), '0')),
 		"cut short": httptest.NewRequest(http.MethodPost, "/notify", io.MultiReader(bytes.NewReader(body[:100]), iotest.ErrReader(io.ErrUnexpectedEOF))),
 		"no body":   {Method: http.MethodPost},
 	} {
