@@ -286,9 +286,19 @@ func (c *crash) play(disturb func()) {
 	disturb()
 	answered := make(chan struct{})
 	go func() { clients.Wait(); close(answered) }()
-	select {
-	case <-answered:
-	case <-time.After(3*time.Minute + *crashHeld): // judge says which are not
+	c.awaitAnswers(answered)
+}
+
+// awaitAnswers waits until all is answered, or nothing has been for some minutes: judge
+// says what is not.
+func (c *crash) awaitAnswers(all <-chan struct{}) {
+	for before := int64(-1); c.answered.Load() > before; {
+		before = c.answered.Load()
+		select {
+		case <-all:
+			return
+		case <-time.After(3*time.Minute + *crashHeld):
+		}
 	}
 }
 

@@ -74,14 +74,13 @@ var rolledFaults = []alipaytest.Fault{
 	{Kind: alipaytest.LostAnswer},
 	{Kind: alipaytest.SystemErrorAfter},
 	{Kind: alipaytest.LooseTypes},
-	{Kind: alipaytest.Slow, Delay: crashTimeout * 3 / 2},
 }
 
-// noticesLater lets each notice come three seconds after its refund, when that has been
+// noticesLater lets each notice come ten seconds after its refund, when that has been
 // answered: one that comes while a hook runs is not taken, and comes again.
 func (c *crash) noticesLater() {
 	for range 2 * c.refunds {
-		c.fake.Inject(alipaytest.Fault{Kind: alipaytest.NoticeLate, Delay: 3 * crashPace})
+		c.fake.Inject(alipaytest.Fault{Kind: alipaytest.NoticeLate, Delay: 10 * crashPace})
 	}
 }
 
@@ -92,6 +91,7 @@ func rolled(t *testing.T, binary string, seed uint64, where string) {
 	began := time.Now()
 	c := newCrash(t, binary, seed, course{refunds: *severalRefunds, processes: severalProcesses, balanced: true, clients: 64, load: *severalLoad, faults: rolledFaults, rate: 0.3})
 	c.noticesLater()
+	c.flags = append(c.flags, "-timeout", patientTimeout)
 	c.prepare(where)
 	c.play(c.roll)
 	c.settle()
@@ -109,13 +109,14 @@ func rolled(t *testing.T, binary string, seed uint64, where string) {
 	}
 }
 
-// roll restarts every process, twice.
+// roll restarts every process, twice, while the load lasts.
 func (c *crash) roll() {
 	c.balancer.awaitReady(c.T)
+	c.awaitCalls(1)
 	before, longest := c.answered.Load(), time.Duration(0)
 	for range 2 {
 		for _, p := range c.processes {
-			c.awaitCalls(1 + c.rand.IntN(10))
+			<-time.After(c.load / time.Duration(2*len(c.processes)+2))
 			began := time.Now()
 			c.end(p)
 			longest = max(longest, time.Since(began))
