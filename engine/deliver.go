@@ -68,10 +68,28 @@ func (e *Engine) deliverOne(ctx context.Context, r store.Refund, event store.Eve
 	if done || token == "" || left < e.config.Times.HookTimeout {
 		return done // or somebody else is at it, or may be before the hook returns
 	}
+	if r, err = e.asLeased(ctx, r, event); err != nil {
+		e.log.ErrorContext(ctx, "an event could not be delivered: the store failed", "refund", r.ID, "event", event, "error", err)
+		return false
+	}
 	hookErr := errLeft // unless it returns
 	defer func() { delivered = e.mark(ctx, r, event, token, hookErr, c) }()
 	hookErr = e.guarded(ctx, hookOf(string(event), r), func(ctx context.Context) error { return e.call(ctx, event, r) })
 	return false // mark says
+}
+
+// asLeased reads what a named subscriber is told of, once its event is leased: whoever
+// waited for a place may hold a refund from before others delivered it, and made it due
+// once more, by another ID.
+func (e *Engine) asLeased(ctx context.Context, r store.Refund, event store.Event) (store.Refund, error) {
+	if _, subscriber := event.Split(); subscriber == "" {
+		return r, nil
+	}
+	now, err := e.ledger.Get(ctx, r.ID)
+	if err != nil {
+		return r, err
+	}
+	return now, nil
 }
 
 // mark records that an event's hook returned, and how, and tells whether the host has

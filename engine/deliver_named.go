@@ -31,9 +31,7 @@ func (e *Engine) deliverToNamed(ctx context.Context, r store.Refund) {
 			defer func() { <-q.places; end() }()
 			ctx, cancel := e.detach(ctx)
 			defer cancel()
-			if fresh, err := e.ledger.Get(ctx, r.ID); err == nil { // it may have waited
-				e.deliverOne(ctx, fresh, event, nil)
-			}
+			e.deliverOne(ctx, r, event, nil)
 		}()
 	}
 }
