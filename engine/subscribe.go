@@ -61,7 +61,9 @@ func (e *Engine) seek(ctx context.Context, s *seeking) {
 	s.next = began.Add(seekEvery)
 	f := store.Filter{App: e.app.ID, From: s.from}
 	for {
-		page, err := e.ledger.List(ctx, f)
+		look, cancel := looking(ctx)
+		page, err := e.ledger.List(look, f)
+		cancel()
 		if err == nil {
 			err = e.subscribe(ctx, page)
 		}
@@ -89,7 +91,10 @@ func (e *Engine) subscribe(ctx context.Context, page []store.Refund) error {
 			if one.Retired || one.From.IsZero() || r.CreatedAt.Before(one.From) || slices.Contains(r.Subscribed, event) {
 				continue
 			}
-			if _, err := e.ledger.Subscribe(ctx, r.ID, event); err != nil {
+			write, cancel := looking(ctx)
+			_, err := e.ledger.Subscribe(write, r.ID, event)
+			cancel()
+			if err != nil {
 				return err
 			}
 		}
