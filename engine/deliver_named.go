@@ -15,23 +15,37 @@ func (e *Engine) deliverToNamed(ctx context.Context, r store.Refund) {
 			continue
 		}
 		q := e.subscribers.queueOf(event)
-		// Only what has a place is waited for when the process stops.
-		var end func()
-		if q.enter(0) {
-			end = e.hooks.beginIn(ctx)
+		at, own := q.enter(), hooksOfRun(ctx)
+		if !at && own == nil { // Close does not wait for what has no place
+			go func() {
+				defer leave()
+				if q.await(e.patience(), nil) {
+					e.deliverAt(ctx, r, event, q, e.hooks.beginIn(ctx))
+				}
+			}()
+			continue
 		}
+		end := e.hooks.beginIn(ctx)
 		go func() {
 			defer leave()
-			if end == nil {
-				if !q.enter(e.patience()) {
-					return
-				}
-				end = e.hooks.beginIn(ctx)
+			if at || q.await(e.patience(), own.ends) {
+				e.deliverAt(ctx, r, event, q, end)
+				return
 			}
-			defer func() { <-q.places; end() }()
-			ctx, cancel := e.detach(ctx)
-			defer cancel()
-			e.deliverOne(ctx, r, event, nil)
+			defer end()
+			select {
+			case <-own.ends: // else it stays due for later
+				e.giveBack(ctx, r, "")
+			default:
+			}
 		}()
 	}
+}
+
+// deliverAt delivers an event in the place that was taken for it, and leaves that.
+func (e *Engine) deliverAt(ctx context.Context, r store.Refund, event store.Event, q *queue, end func()) {
+	defer func() { <-q.places; end() }()
+	ctx, cancel := e.detach(ctx)
+	defer cancel()
+	e.deliverOne(ctx, r, event, nil)
 }

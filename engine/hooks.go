@@ -11,6 +11,8 @@ type hooks struct {
 	mu   sync.Mutex
 	n    int
 	none chan struct{} // closed when n is 0 again; nil: nobody waits
+
+	ends <-chan struct{} // of Run's: closed when it is stopped
 }
 
 func (h *hooks) begin() {
@@ -37,7 +39,7 @@ func (h *hooks) beginIn(ctx context.Context) (end func()) { return h.enter(ctx).
 
 // enter is beginIn without a function to allocate.
 func (h *hooks) enter(ctx context.Context) begun {
-	own, _ := ctx.Value(ofRun{}).(*hooks)
+	own := hooksOfRun(ctx)
 	h.begin()
 	if own != nil {
 		own.begin()
@@ -53,6 +55,12 @@ func (b begun) leave() {
 		b.ofRun.end()
 	}
 	b.all.end()
+}
+
+// hooksOfRun returns the hooks of the Run that works under ctx, or nil.
+func hooksOfRun(ctx context.Context) *hooks {
+	own, _ := ctx.Value(ofRun{}).(*hooks)
+	return own
 }
 
 // wait waits until none runs, or ctx ends; then it fails.

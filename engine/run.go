@@ -44,6 +44,7 @@ func (e *Engine) Run(ctx context.Context) {
 	e.running.Store(true)
 	defer e.vitals.run()()
 	t := &turn{asking: make(chan struct{}, inFlight), telling: make(chan struct{}, inFlight)}
+	t.hooks.ends = ctx.Done()
 	var working sync.WaitGroup
 	defer func() { e.finish(ctx, &working, &t.hooks) }()
 	var pruned time.Time
@@ -103,7 +104,7 @@ type turn struct {
 func (e *Engine) takeUp(ctx context.Context, r store.Refund, t *turn) {
 	if ctx.Err() != nil {
 		<-t.asking
-		e.giveBack(ctx, &untold{r: r})
+		e.giveBack(ctx, r, "")
 		return
 	}
 	e = e.owner(ctx, r)
@@ -125,7 +126,11 @@ func (e *Engine) takeUp(ctx context.Context, r store.Refund, t *turn) {
 		<-t.telling
 		return
 	}
-	e.giveBack(ctx, u)
+	token := ""
+	if u.c != nil {
+		token = u.c.token
+	}
+	e.giveBack(ctx, u.r, token)
 }
 
 // enter takes a place, which is waited for until ctx ends.

@@ -85,16 +85,18 @@ type queue struct {
 
 func newQueue() *queue { return &queue{places: make(chan struct{}, mostAtOnce)} }
 
-// enter takes a place; if there is none at once, it is waited for no longer than that.
-func (q *queue) enter(wait time.Duration) bool {
+// enter takes a place, if there is one at once.
+func (q *queue) enter() bool {
 	select {
 	case q.places <- struct{}{}:
 		return true
 	default:
-	}
-	if wait == 0 {
 		return false
 	}
+}
+
+// await takes a place, which is waited for no longer than that, and not after stop.
+func (q *queue) await(wait time.Duration, stop <-chan struct{}) bool {
 	defer q.waiting.Add(-1)
 	if q.waiting.Add(1) > mostWaiting {
 		return false
@@ -103,6 +105,7 @@ func (q *queue) enter(wait time.Duration) bool {
 	case q.places <- struct{}{}:
 		return true
 	case <-time.After(wait):
-		return false
+	case <-stop:
 	}
+	return false
 }

@@ -45,21 +45,6 @@ func (e *Engine) work(ctx context.Context, r store.Refund) *untold {
 	return &untold{r, c}
 }
 
-// giveBack lets another Run have at once what this one does not begin with any more.
-func (e *Engine) giveBack(ctx context.Context, u *untold) {
-	token := ""
-	if u.c != nil {
-		token = u.c.token
-	}
-	err := persist(ctx, func(ctx context.Context) error {
-		_, err := e.ledger.GiveBack(ctx, u.r.ID, u.r.Next, token)
-		return err
-	})
-	if err != nil {
-		e.log.WarnContext(ctx, "a refund could not be given back; another Run takes it up when its lease is over", "refund", u.r.ID, "error", err)
-	}
-}
-
 // tell delivers what is due of a refund, and calls for a person if it has waited for
 // long.
 func (e *Engine) tell(ctx context.Context, u *untold) {
