@@ -30,11 +30,11 @@ func (e *Engine) of(ctx context.Context, appID string, age time.Duration, strang
 		return nil, unknownApp(appID)
 	}
 	answer, under, begun, err := e.apps.get(appID, age, stranger)
-	switch {
-	case begun != nil:
-		e.askApps(context.WithoutCancel(ctx), appID, begun) // others wait for it, too
-		answer, err = begun.answer, begun.err
-	case under != nil:
+	if begun != nil {
+		go e.askApps(context.WithoutCancel(ctx), appID, begun) // others wait for it, too
+		under = begun
+	}
+	if under != nil {
 		select {
 		case <-under.ended:
 			answer, err = under.answer, under.err
@@ -92,12 +92,21 @@ func (e *Engine) without(ctx context.Context, id string, why error) *Engine {
 	return v
 }
 
+// missingTime is how long Run waits for an application that it could not have before: it
+// keeps a place from the refunds of others meanwhile.
+const missingTime = 200 * time.Millisecond
+
 // owner is the engine for a refund that is due.
 func (e *Engine) owner(ctx context.Context, r store.Refund) *Engine {
 	if e.config.Apps == nil {
 		return e
 	}
-	v, err := e.For(ctx, r.App)
+	within, cancel := ctx, func() {}
+	if _, missing := e.missing.Load(r.App); missing {
+		within, cancel = context.WithTimeout(ctx, missingTime)
+	}
+	defer cancel()
+	v, err := e.For(within, r.App)
 	if err != nil {
 		return e.without(ctx, r.App, err)
 	}
