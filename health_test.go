@@ -320,6 +320,22 @@ func TestReadyWhileTheStoreStalls(t *testing.T) {
 	})
 }
 
+// A backlog that takes long to count is unknown, and makes nobody unready: it would be so in
+// every process alike.
+func TestReadyWhileTheBacklogIsLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var looks atomic.Int32
+		s := shoptest.NewShop(t, func(c *alirefund.Config) {
+			c.Store = counted{store.NewMemory(), &looks, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}
+		})
+		r := probe(s)
+		expectHealth(t, r, http.StatusOK, "")
+		if r.Body["backlog"] != nil {
+			t.Errorf("a backlog that nobody counted: %s", r.Text)
+		}
+	})
+}
+
 // A probe that gave up says so to nobody else.
 func TestProbeThatGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -181,18 +181,21 @@ func (e *Engine) ofApplication() (found []Problem) {
 // nothing; all that still arrives is served. There is no way back.
 func (e *Engine) Drain() { e.vitals.draining.Store(true) }
 
-// look looks at the store once: what is left to do, if it can count that, else what time
-// it is, else a refund that it does not have.
+// look looks at the store once: what is left to do, if it can count that in time, else what
+// time it is, else a refund that it does not have.
 func (e *Engine) look(ctx context.Context) look {
 	l := look{began: time.Now()}
 	clock, hasClock := e.config.Store.(store.Clock)
 	all := &Engine{core: e.core, application: e.own, base: true}
-	b, err := all.Backlog(ctx)
+	counting, cancel := context.WithTimeout(ctx, countTime)
+	defer cancel()
+	b, err := all.Backlog(counting)
+	slow := err != nil && counting.Err() != nil && ctx.Err() == nil
 	switch {
 	case err == nil:
 		l.backlog = &b
 		l.compare(b.AsOf)
-	case !errors.Is(err, ErrNoCounter):
+	case !errors.Is(err, ErrNoCounter) && !slow:
 	case hasClock:
 		var now time.Time
 		if now, err = clock.Now(ctx); err == nil {

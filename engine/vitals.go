@@ -13,6 +13,9 @@ import (
 const (
 	// lookTime is how long a look at the store may take before that counts as no answer.
 	lookTime = 2 * time.Second
+	// countTime is how much of that counting may take: much to do is no reason to be
+	// unready, which every process would be alike.
+	countTime = lookTime * 3 / 4
 	// lookEvery is the least time between two looks, whoever asks for them.
 	lookEvery = time.Second
 	// mostLookEvery bounds the time between two looks at a store that is slow.
