@@ -91,7 +91,11 @@ func (e *Engine) pursue(ctx context.Context, r store.Refund, c *claim) store.Ref
 // overdue says why a refund wants a person, if it has waited for long: since it
 // was opened, or since its event became due.
 func (e *Engine) overdue(r store.Refund) string {
-	if r.AsOf.Sub(waitsSince(r)) <= e.config.Times.AttentionAfter {
+	event := store.Event("")
+	if due := r.Due(); len(due) > 0 {
+		event = due[0]
+	}
+	if r.AsOf.Sub(waitsSince(r, event)) <= e.config.Times.AttentionAfter {
 		return ""
 	}
 	if r.State == store.Pending && e.lost != nil {
@@ -108,8 +112,8 @@ func (e *Engine) overdue(r store.Refund) string {
 		}
 		return reason
 	}
-	if due := r.Due(); len(due) > 0 {
-		return e.undeliverable(r, due[0])
+	if event != "" {
+		return e.undeliverable(r, event)
 	}
 	return ""
 }
@@ -118,23 +122,30 @@ func (e *Engine) overdue(r store.Refund) string {
 // try must have failed, and have come that late.
 func (e *Engine) overdueToNamed(r store.Refund) string {
 	for _, event := range r.DueToNamed() {
-		if d := r.Delivery(event); d.Tries > 0 && !d.Lease.Held(r.AsOf) && d.At.Sub(waitsSince(r)) > e.config.Times.AttentionAfter {
+		if d := r.Delivery(event); d.Tries > 0 && !d.Lease.Held(r.AsOf) && d.At.Sub(waitsSince(r, event)) > e.config.Times.AttentionAfter {
 			return e.undeliverable(r, event)
 		}
 	}
 	return ""
 }
 
-// waitsSince is when the refund was opened, or since it is settled, when its event became
+// waitsSince is when the refund was opened, or since it is settled, when the event became
 // due.
-func waitsSince(r store.Refund) time.Time {
+func waitsSince(r store.Refund, event store.Event) time.Time {
 	since := r.SettledAt
 	if r.State == store.Pending {
 		since = r.CreatedAt
 	}
 	for _, entry := range r.History {
-		if entry.What == "reopened" && r.State == store.Pending || entry.What == "redeliver" || entry.What == "subscribed" {
-			since = entry.At
+		switch entry.What {
+		case "reopened":
+			if r.State == store.Pending {
+				since = entry.At
+			}
+		case "redeliver", "subscribed":
+			if r.State != store.Pending && entry.Detail == string(event) {
+				since = entry.At
+			}
 		}
 	}
 	return since
