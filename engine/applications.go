@@ -15,7 +15,7 @@ import (
 // Where Config.Apps fails, an application that it knew goes on as it was.
 //
 // It fails with [ErrUnknownApp], or with [ErrAppUnavailable] if Config.Apps failed, took
-// longer than a hook may, or returned what cannot be used.
+// longer than a hook may, or returned what cannot be used, or if ctx ends first.
 func (e *Engine) For(ctx context.Context, appID string) (*Engine, error) {
 	return e.of(ctx, appID, appsAge, false)
 }

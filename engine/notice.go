@@ -110,8 +110,8 @@ func (e *Engine) RefusedNotifications() uint64 { return e.refusals.count() }
 // the engine of [New] turns to that one's.
 //
 // It fails with [ErrUnhandled], [ErrBusy], [ErrUnsettled], [ErrHookFailed],
-// [ErrStore], or other's own error; with Config.Apps also with [notify.ErrNotOurs] or
-// [ErrAppUnavailable]. An error, or a panic in other, releases the
+// [ErrStore], or other's own error; with Config.Apps also with [notify.ErrNotOurs],
+// [ErrUnknownApp] or [ErrAppUnavailable]. An error, or a panic in other, releases the
 // claim, so that Alipay's next delivery is handled afresh.
 func (e *Engine) Handle(ctx context.Context, n *notify.Notification, other func(context.Context) error) (err error) {
 	if e, err = e.addressee(ctx, n); err != nil {

@@ -15,8 +15,9 @@ import (
 //
 // Which subscribers hear of a refund is recorded with the refund. One that is added
 // later hears of the refunds that are recorded from then on, unless From says otherwise.
-// While some of the processes on a store do not know it yet, they leave its deliveries to
-// the others. One that is no longer wanted stays in the list, Retired, until nothing is
+// A process on the same store that does not know it yet calls nobody: a delivery that it
+// takes up has failed, and comes again, ever more rarely, until a process that knows it is
+// the one who takes it up. One that is no longer wanted stays in the list, Retired, until nothing is
 // left to be delivered to it.
 type Subscriber struct {
 	// Name is up to 32 lower-case letters, digits, - and _, and stays the same for ever:
