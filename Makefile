@@ -9,6 +9,7 @@ KILLS     ?= 100
 REFUNDS   ?= 4000
 LOAD      ?= 5m
 MINUTES   ?= 30
+SOAK      ?= 1
 
 GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOFUMPT  := go run mvdan.cc/gofumpt@v0.12.0
@@ -64,10 +65,12 @@ alipaysdk: $(SDK)/node_modules/.package-lock.json ## install Alipay's own SDK fo
 $(SDK)/node_modules/.package-lock.json: $(SDK)/package.json $(SDK)/package-lock.json
 	cd $(SDK) && npm ci --ignore-scripts --no-audit --no-fund
 
-conformance: ## others as the other party: databases and Redis on 127.0.0.1, Alipay's own SDK, a PKCS#11 token
+conformance: ## others as the other party: databases, Redis and brokers on 127.0.0.1, Alipay's own SDK, a PKCS#11 token; several processes; SOAK=1 minute of load
 	-@$(MAKE) --no-print-directory alipaysdk # without it, the tests that want it say so
 	cd internal/conformance && go test -count=1 -shuffle=on -timeout 20m -p 1 ./...
 	cd store/redisstore && go test -count=1 -shuffle=on ./...
+	$(MAKE) --no-print-directory several KILLS=6 REFUNDS=200 LOAD=10s FLAGS=-several.measure=3s
+	$(MAKE) --no-print-directory soak MINUTES=$(SOAK)
 
 # Other databases, or the same again: FLAGS='-crash.stores=sqlite: -crash.seed=1'.
 crash: ## kill the example KILLS=100 times during REFUNDS=4000, on SQLite, PostgreSQL, MariaDB and Redis; nothing may be lost

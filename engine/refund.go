@@ -162,7 +162,7 @@ func (e *Engine) admit(ctx context.Context, r store.Refund) (store.Limit, error)
 		return store.Limit{}, nothingSent("the store", err)
 	}
 	if e.config.BeforeRefund != nil {
-		_, err := answered(ctx, e, hookOf("BeforeRefund", r), func(ctx context.Context) (struct{}, error) { return struct{}{}, e.config.BeforeRefund(ctx, r) })
+		_, err := answered(ctx, e, hookOf("BeforeRefund", r), func(ctx context.Context) (struct{}, error) { return struct{}{}, e.config.BeforeRefund(ctx, r.Clone()) })
 		if _, broken := errors.AsType[*brokenError](err); broken {
 			return store.Limit{}, nothingSent("BeforeRefund", err) // which is no veto
 		}

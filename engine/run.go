@@ -66,7 +66,8 @@ func (e *Engine) Run(ctx context.Context) {
 		round, ended := e.observe(ctx, Operation{Op: OpRound})
 		// What came later than its lease would be nobody's any more.
 		within, cancel := context.WithTimeout(round, e.patience())
-		due, err := e.ledger.Due(within, e.scope(), e.patience(), inFlight-len(t.asking), t.toTell.Load() >= mostToTell)
+		free := inFlight - len(t.asking)
+		due, err := e.ledger.Due(within, e.scope(), e.patience(), free, t.toTell.Load() >= mostToTell)
 		cancel()
 		ended(roundEnded(ctx, len(due), err))
 		e.vitals.round(err)
@@ -84,10 +85,21 @@ func (e *Engine) Run(ctx context.Context) {
 		if len(due) > 0 || more {
 			continue
 		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-		}
+		t.rest(ctx, pause, free == 0 && err == nil)
+	}
+}
+
+// rest waits, and if all places were taken no longer than until one is free.
+func (t *turn) rest(ctx context.Context, pause time.Duration, full bool) {
+	var place chan<- struct{}
+	if full {
+		place = t.asking
+	}
+	select {
+	case place <- struct{}{}:
+		<-t.asking
+	case <-time.After(pause):
+	case <-ctx.Done():
 	}
 }
 

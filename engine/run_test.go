@@ -3,10 +3,12 @@ package engine_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -652,6 +654,36 @@ func TestHooksThatHangHoldUpNoQuestion(t *testing.T) {
 		time.Sleep(17 * time.Second) // its question is due after 10 to 15 s
 		if r := s.Ledger(id); r.State != store.Succeeded {
 			t.Errorf("after 17 s it is %s", r.State)
+		}
+	})
+}
+
+// As soon as one refund has been asked about, the next is taken up.
+func TestRunTakesUpTheNextAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := shoptest.NewShop(t)
+		var going atomic.Bool
+		s.Voice(func(method string, params url.Values) string {
+			if method != gateway.MethodRefundQuery || !going.Load() {
+				return shoptest.Lost
+			}
+			time.Sleep(100 * time.Millisecond)
+			var asked struct {
+				OutTradeNo   string `json:"out_trade_no"`
+				OutRequestNo string `json:"out_request_no"`
+			}
+			_ = json.Unmarshal([]byte(params.Get("biz_content")), &asked)
+			return fmt.Sprintf(`{"code":"10000","out_trade_no":%q,"out_request_no":%q,"refund_status":"REFUND_SUCCESS","refund_amount":"1.00"}`, asked.OutTradeNo, asked.OutRequestNo)
+		})
+		for n := range 160 {
+			s.Expect(s.Refund(fmt.Sprintf(`{"out_trade_no":"T%d","refund_amount":"1.00"}`, n)), 202, "pending")
+		}
+		time.Sleep(time.Hour)
+		going.Store(true)
+		defer s.Run()()
+		time.Sleep(4 * time.Second)
+		if n := len(strings.Fields(s.Told())); n != 160 {
+			t.Errorf("%d of 160 are settled and told", n)
 		}
 	})
 }

@@ -30,7 +30,8 @@ type Subscriber struct {
 	// as the functions of [Config] are, with the same time limit.
 	Call func(ctx context.Context, d Delivery) error
 	// CallTx, instead of Call, is called within a transaction of the store's database,
-	// in which the delivery is marked: see [Config.OnRefundSucceededTx].
+	// in which the delivery is marked: see [Config.OnRefundSucceededTx]. While it runs it
+	// holds a connection and the refund, and on SQLite all who write; two run at once.
 	CallTx func(ctx context.Context, tx *sql.Tx, d Delivery) error
 	// Retired, instead of either: what is left to be delivered is dropped.
 	Retired bool

@@ -19,11 +19,16 @@ type subscribers struct {
 }
 
 func newSubscribers(list []Subscriber) subscribers {
-	s := subscribers{list: list, byEvent: map[store.Event]Subscriber{}, queues: map[string]*queue{"": newQueue()}}
+	s := subscribers{list: list, byEvent: map[store.Event]Subscriber{}, queues: map[string]*queue{"": newQueue(mostAtOnce)}}
 	for _, one := range list {
 		event := one.Event.For(one.Name)
 		s.byEvent[event] = one
-		s.queues[one.Name] = newQueue()
+		switch {
+		case one.CallTx != nil:
+			s.queues[one.Name] = newQueue(mostTxAtOnce)
+		case s.queues[one.Name] == nil:
+			s.queues[one.Name] = newQueue(mostAtOnce)
+		}
 		if !one.Retired {
 			s.events = append(s.events, event)
 		}
@@ -73,6 +78,9 @@ const (
 	// mostAtOnce bounds the calls of one subscriber in this process at once: one that
 	// hangs holds up no other.
 	mostAtOnce = 16
+	// mostTxAtOnce is the same for one that is called within transactions: each holds a
+	// connection and the refund's row, and on SQLite whoever else writes.
+	mostTxAtOnce = 2
 	// mostWaiting bounds those that wait for their turn. What is beyond that stays due.
 	mostWaiting = 1000
 )
@@ -83,7 +91,7 @@ type queue struct {
 	waiting atomic.Int32
 }
 
-func newQueue() *queue { return &queue{places: make(chan struct{}, mostAtOnce)} }
+func newQueue(places int) *queue { return &queue{places: make(chan struct{}, places)} }
 
 // enter takes a place, if there is one at once.
 func (q *queue) enter() bool {

@@ -11,7 +11,7 @@
 // is up. What is published is a CloudEvent 1.0 in JSON, whose data is described by
 // [Schema]. Its id is the same however often it is published, so that a consumer can tell
 // that it has had it; it is the message's UUID, too. Brokers keep no order between two
-// events: of one refund's, the one with the greater sequence is the later.
+// events: of one refund's, one with a greater sequence is the later.
 package watermill
 
 import (
