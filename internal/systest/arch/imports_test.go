@@ -41,6 +41,7 @@ var rooms = map[string][]string{
 	"/alipaytest":       {"/signer", "/money", "golang.org/x/text/..."},
 	"/explain":          {"/signer", "/notify", "/internal/rawjson", "golang.org/x/text/..."},
 	"/cmd/alirefund":    {"/explain", "/alipaytest", "/gateway", "/notify", "/signer", "/money", "/store/sqlstore"},
+	"/bill":             {"/money", "golang.org/x/text/encoding/simplifiedchinese", "golang.org/x/text/transform"},
 	"/signer":           {},
 	"/money":            {},
 	"/internal/rawjson": {},

@@ -1,0 +1,87 @@
+package bill_test
+
+import (
+	"archive/zip"
+	"bytes"
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/alirefund/alirefund/bill"
+)
+
+// large is a bill of n payments and as many refunds.
+func large(tb testing.TB, n int) []byte {
+	tb.Helper()
+	var out bytes.Buffer
+	z := zip.NewWriter(&out)
+	write := func(name string, parts func(say func(string))) {
+		w, err := z.CreateHeader(&zip.FileHeader{Name: string(gbk(tb, name)), NonUTF8: true, Method: zip.Deflate})
+		if err != nil {
+			tb.Fatal(err)
+		}
+		parts(func(text string) {
+			if _, err := w.Write(gbk(tb, text)); err != nil {
+				tb.Fatal(err)
+			}
+		})
+	}
+	write(detailsName, func(say func(string)) {
+		say(head + columns)
+		pair := strings.SplitAfterN(rows, "\n", 3)
+		for from := 0; from < n; from += 1000 {
+			var some strings.Builder
+			for i := from; i < min(n, from+1000); i++ {
+				some.WriteString(strings.NewReplacer("order-1", fmt.Sprintf("order-%d", i), "refund-1", fmt.Sprintf("refund-%d", i)).Replace(pair[0] + pair[1]))
+			}
+			say(some.String())
+		}
+		say(fmt.Sprintf("#交易合计：%d笔，商家实收共%d.00元，商家优惠共0.00元\n#退款合计：%d笔，商家实收退款共-%d.00元，商家优惠退款共0.00元\n", n, 80*n, n, 8*n))
+	})
+	write(summaryName, func(say func(string)) {
+		say(summaryHead + fmt.Sprintf("合计,,%d,%d,%d.%02d,%d.00,,,,,,\n", n, n, n*80_08/100, n*80_08%100, 72*n))
+	})
+	if err := z.Close(); err != nil {
+		tb.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+// What is held while a bill is read does not grow with it.
+func TestMemoryIsFlat(t *testing.T) {
+	const pairs, most = 150_000, 2 << 20
+	raw := large(t, pairs)
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before, peak, n := heap(), uint64(0), 0
+	s, err := bill.Read(t.Context(), bytes.NewReader(raw), int64(len(raw)), func(bill.Row) error {
+		if n++; n%50_000 == 0 {
+			peak = max(peak, heap())
+		}
+		return nil
+	})
+	if err != nil || n != 2*pairs || s.Refunds != pairs || s.Refunded != pairs*8_80 {
+		t.Fatalf("%d rows, %+v, %v", n, s, err)
+	}
+	if peak > before+most {
+		t.Errorf("%d KiB are held, at most %d are wanted", (peak-before)>>10, most>>10)
+	}
+	runtime.KeepAlive(raw)
+}
+
+func BenchmarkRead(b *testing.B) {
+	const pairs = 10_000
+	raw := large(b, pairs)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := bill.Read(b.Context(), bytes.NewReader(raw), int64(len(raw)), func(bill.Row) error { return nil }); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/(2*pairs), "ns/row")
+}
