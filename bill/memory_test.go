@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"fmt"
+	"io"
 	"runtime"
 	"strings"
 	"testing"
@@ -16,32 +17,27 @@ func large(tb testing.TB, n int) []byte {
 	tb.Helper()
 	var out bytes.Buffer
 	z := zip.NewWriter(&out)
-	write := func(name string, parts func(say func(string))) {
+	write := func(name string) io.Writer {
 		w, err := z.CreateHeader(&zip.FileHeader{Name: string(gbk(tb, name)), NonUTF8: true, Method: zip.Deflate})
 		if err != nil {
 			tb.Fatal(err)
 		}
-		parts(func(text string) {
-			if _, err := w.Write(gbk(tb, text)); err != nil {
-				tb.Fatal(err)
-			}
-		})
+		return w
 	}
-	write(detailsName, func(say func(string)) {
-		say(head + columns)
-		pair := strings.SplitAfterN(rows, "\n", 3)
-		for from := 0; from < n; from += 1000 {
-			var some strings.Builder
-			for i := from; i < min(n, from+1000); i++ {
-				some.WriteString(strings.NewReplacer("order-1", fmt.Sprintf("order-%d", i), "refund-1", fmt.Sprintf("refund-%d", i)).Replace(pair[0] + pair[1]))
-			}
-			say(some.String())
+	say := func(w io.Writer, text []byte) {
+		if _, err := w.Write(text); err != nil {
+			tb.Fatal(err)
 		}
-		say(fmt.Sprintf("#交易合计：%d笔，商家实收共%d.00元，商家优惠共0.00元\n#退款合计：%d笔，商家实收退款共-%d.00元，商家优惠退款共0.00元\n", n, 80*n, n, 8*n))
-	})
-	write(summaryName, func(say func(string)) {
-		say(summaryHead + fmt.Sprintf("合计,,%d,%d,%d.%02d,%d.00,,,,,,\n", n, n, n*80_08/100, n*80_08%100, 72*n))
-	})
+	}
+	w := write(detailsName)
+	say(w, gbk(tb, head+columns))
+	pair := gbk(tb, rows[:strings.Index(rows, "-0.01")])
+	pair = pair[:bytes.LastIndexByte(pair, '\n')+1]
+	for i := range n {
+		say(w, bytes.ReplaceAll(pair, []byte("r-1"), fmt.Appendf(nil, "r-%d", i)))
+	}
+	say(w, gbk(tb, fmt.Sprintf("#交易合计：%d笔，商家实收共%d.00元，商家优惠共0.00元\n#退款合计：%d笔，商家实收退款共-%d.00元，商家优惠退款共0.00元\n", n, 80*n, n, 8*n)))
+	say(write(summaryName), gbk(tb, summaryHead+fmt.Sprintf("合计,,%d,%d,%d.%02d,%d.00,,,,,,\n", n, n, n*80_08/100, n*80_08%100, 72*n)))
 	if err := z.Close(); err != nil {
 		tb.Fatal(err)
 	}
