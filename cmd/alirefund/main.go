@@ -4,6 +4,7 @@
 //	alirefund explain      says whether captured bytes verify, and if not, why
 //	alirefund send-notice  posts a signed test notice to a URL
 //	alirefund ddl          prints the SQL that makes sqlstore's tables
+//	alirefund bill         prints the refunds of a daily bill, or holds them against a list
 //
 // Each subcommand tells its flags and exit codes by -h.
 package main
@@ -32,6 +33,7 @@ var commands = []command{
 	{"explain", "say whether captured bytes verify, and if not, why", explainCommand},
 	{"send-notice", "post a signed test notice to a URL", sendNotice},
 	{"ddl", "print the SQL that makes sqlstore's tables", ddl},
+	{"bill", "print the refunds of a daily bill, or hold them against a list", billCommand},
 }
 
 // streams are the standard ones.

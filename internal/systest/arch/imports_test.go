@@ -40,7 +40,7 @@ var rooms = map[string][]string{
 	"/store/sqlstore":   {"/store", "/money"},
 	"/alipaytest":       {"/signer", "/money", "golang.org/x/text/..."},
 	"/explain":          {"/signer", "/notify", "/internal/rawjson", "golang.org/x/text/..."},
-	"/cmd/alirefund":    {"/explain", "/alipaytest", "/gateway", "/notify", "/signer", "/money", "/store/sqlstore"},
+	"/cmd/alirefund":    {"/bill", "/explain", "/alipaytest", "/gateway", "/notify", "/signer", "/money", "/store/sqlstore"},
 	"/bill":             {"/money", "golang.org/x/text/encoding/simplifiedchinese", "golang.org/x/text/transform"},
 	"/signer":           {},
 	"/money":            {},
