@@ -305,7 +305,7 @@ func TestReadStops(t *testing.T) {
 	own := errors.New("enough")
 	n := 0
 	_, err := bill.Read(t.Context(), bytes.NewReader(raw), int64(len(raw)), func(bill.Row) error { n++; return own })
-	if err != own || n != 1 { //nolint:errorlint // it comes back as it is
+	if err != own || n != 1 {
 		t.Errorf("%v after %d rows", err, n)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -40,7 +40,7 @@ func (d *details) read(ctx context.Context, from entry) error {
 	if err != nil {
 		return &Error{File: from.name, Err: fmt.Errorf("%w: the file cannot be unpacked: %w", ErrFormat, err)}
 	}
-	defer text.Close() //nolint:errcheck // it was only read
+	defer text.Close()
 	d.columns = newDetailColumns()
 	if err := newTable(from.name, text).each(ctx, d.remark, d.header, d.row); err != nil {
 		return err

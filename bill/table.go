@@ -56,7 +56,7 @@ const utf8Mark = "\ufeff"
 func (t *table) each(ctx context.Context, remark func(string) error, header, row func(cells []string) error) error {
 	for {
 		line, err := t.next()
-		if err == io.EOF {
+		if errors.Is(err, errEnd) {
 			break
 		}
 		if err == nil && t.line%1024 == 0 {
@@ -84,18 +84,21 @@ func (t *table) each(ctx context.Context, remark func(string) error, header, row
 	return nil
 }
 
-// next returns the next line without its end.
+// errEnd is that there are no more lines.
+var errEnd = errors.New("the end")
+
+// next returns the next line without its end, or errEnd.
 func (t *table) next() ([]byte, error) {
 	line, err := t.lines.ReadSlice('\n')
 	if len(line) > 0 || err != io.EOF {
 		t.line++
 	}
 	switch {
-	case err == bufio.ErrBufferFull:
+	case errors.Is(err, bufio.ErrBufferFull):
 		return nil, fmt.Errorf("%w: the line is longer than %d bytes", ErrFormat, maxLine)
 	case err == io.EOF && len(line) > 0:
 	case err == io.EOF:
-		return nil, io.EOF
+		return nil, errEnd
 	case err != nil:
 		return nil, fmt.Errorf("%w: the file cannot be unpacked: %w", ErrFormat, err)
 	}
@@ -144,8 +147,7 @@ func (t *table) cells(line []byte) ([]string, error) {
 
 // at adds where it happened, unless each returned the error: that is its own.
 func (t *table) at(err error) error {
-	var own callersError
-	if errors.As(err, &own) {
+	if own, ok := errors.AsType[callersError](err); ok {
 		return own.error
 	}
 	return place(err, t.name, t.line)
@@ -153,8 +155,8 @@ func (t *table) at(err error) error {
 
 // place adds file and line to what is wrong, and keeps its column.
 func place(err error, file string, line int) error {
-	var placed *Error
-	if !errors.As(err, &placed) {
+	placed, ok := errors.AsType[*Error](err)
+	if !ok {
 		placed = &Error{Err: err}
 	}
 	placed.File, placed.Line = file, line

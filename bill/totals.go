@@ -24,7 +24,7 @@ func readTotals(ctx context.Context, from entry) (*totals, error) {
 	if err != nil {
 		return nil, &Error{File: from.name, Err: fmt.Errorf("%w: the file cannot be unpacked: %w", ErrFormat, err)}
 	}
-	defer text.Close() //nolint:errcheck // it was only read
+	defer text.Close()
 	t := &totals{
 		payments: column{names: []string{"交易订单总笔数"}},
 		refunds:  column{names: []string{"退款订单总笔数"}},
@@ -54,7 +54,7 @@ func (t *totals) row(cells []string) error {
 		if err != nil {
 			return wrong(c.String(), "it must be a number of rows")
 		}
-		t.counted[i] += int(n) //nolint:gosec // it has 31 bits
+		t.counted[i] += int(n)
 	}
 	var both [2]money.Amount
 	for i, c := range []*column{&t.amount, &t.received} {

@@ -3,12 +3,17 @@ package main
 import (
 	"archive/zip"
 	"encoding/json"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"golang.org/x/text/encoding/simplifiedchinese"
+
+	"github.com/alirefund/alirefund/internal/shoptest"
 )
 
 const billDetails = "#支付宝业务明细查询\n#起始日期：[2026年10月03日 00:00:00]   终止日期：[2026年10月04日 00:00:00]\n" +
@@ -117,6 +122,27 @@ func TestBillAgainstAList(t *testing.T) {
 	if c := got.Comparison; len(c.OnlyInBill) != 1 || len(c.OnlyInList) != 1 || c.OnlyInList[0].ID != "d" || len(c.Amounts) != 1 || c.Amounts[0].Listed != 8_81 || c.Amounts[0].Amount != 8_80 {
 		t.Errorf("%s", out)
 	}
+}
+
+// What GET /refunds really answers is understood.
+func TestBillAgainstAListOfTheModule(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := shoptest.NewShop(t)
+		s.Trade()
+		s.Expect(s.Refund(shoptest.Partly), http.StatusOK, "succeeded")
+		list := write(t, "refunds.json", s.List("state=succeeded").Text)
+		day := time.Now().In(time.FixedZone("", 8*60*60))
+		details := strings.NewReplacer("2026年10月03日", day.Format("2006年01月02日"), "2026年10月04日", day.AddDate(0, 0, 1).Format("2006年01月02日"),
+			"order-1", shoptest.Order, "refund-1", "R1", "-8.80", "-8.88", "-0.08", "-1.00", "共-8.88", "共-9.88").Replace(billDetails)
+		code, out, errs := alirefund(t, "", "bill", "-against", list, billFile(t, details))
+		if code != exitDiffers || !strings.Contains(out, "agreed: 1; of other days in the list: 0\nonly in the bill:  2026-10-03 12:00:30        1.00  ") || strings.Count(out, "\n") != 3 {
+			t.Errorf("%d: %s%s", code, out, errs)
+		}
+		code, out, errs = alirefund(t, "", "bill", "-against", list, billFile(t, strings.ReplaceAll(details, ",R1\t", ",R2\t")))
+		if code != exitDiffers || !strings.Contains(out, "only in the list:  id ") {
+			t.Errorf("%d: %s%s", code, out, errs)
+		}
+	})
 }
 
 func TestBillIsUnreadable(t *testing.T) {
