@@ -35,10 +35,7 @@ func (m *Module) listRefunds(c *gin.Context) {
 		m.fail(c, Result{}, err)
 		return
 	}
-	page := struct {
-		Refunds []*view `json:"refunds"`
-		Next    string  `json:"next,omitempty"`
-	}{Refunds: make([]*view, len(rows))}
+	page := pageView{Refunds: make([]*view, len(rows))}
 	for i, r := range rows {
 		page.Refunds[i] = viewOf(Result{Refund: r, Delivered: r.State != store.Pending && len(r.Due()) == 0, Repeated: true})
 		page.Refunds[i].Alipay = "" // the record has it

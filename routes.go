@@ -129,10 +129,7 @@ func (m *Module) getRefund(c *gin.Context) {
 		retryAfter(c, retrySeconds)
 	}
 	result.Refund.Answer = displayable(result.Refund.Answer)
-	c.PureJSON(http.StatusOK, struct {
-		store.Refund
-		Delivered bool `json:"delivered"`
-	}{result.Refund, result.Delivered})
+	c.PureJSON(http.StatusOK, recordView{result.Refund, result.Delivered})
 }
 
 func (m *Module) postNotify(c *gin.Context) {

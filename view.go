@@ -41,6 +41,18 @@ type heard struct {
 	Message string `json:"message,omitempty"`
 }
 
+// pageView is how GET /refunds answers.
+type pageView struct {
+	Refunds []*view `json:"refunds"`
+	Next    string  `json:"next,omitempty"`
+}
+
+// recordView is how GET /refunds/:id answers: the whole record.
+type recordView struct {
+	store.Refund
+	Delivered bool `json:"delivered"`
+}
+
 func viewOf(res Result) *view {
 	r := res.Refund
 	v := &view{

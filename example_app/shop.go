@@ -75,6 +75,7 @@ func (s *shop) routes(m *alirefund.Module) http.Handler {
 	alipay := r.Group("/alipay")
 	m.MountRefunds(alipay, s.requireStaff)
 	m.MountNotify(alipay) // POST /alipay/notify; no login before it: Alipay has none
+	alipay.GET("/openapi.json", alirefund.OpenAPI)
 
 	// The other way to listen: the shop's own route for payments, behind the
 	// module. Refunds of trades are notified here too, and red packets that
