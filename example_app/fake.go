@@ -24,6 +24,7 @@ var (
 		{AuthNo: "2018081710002001860231318890", Amount: 8_88, Claimed: 6_66},
 		{AuthNo: "2018081710002001860231318891", Amount: 20_00},
 	}
+	preAuths = []alipaytest.PreAuth{{AuthNo: "2014070800002001550000014417", OutOrderNo: "room-12", Amount: 500_00}}
 	// unknownOrder was paid too, and the shop's book does not know it.
 	unknownOrder = alipaytest.Trade{OutTradeNo: "6823789339978251", Total: 55_00}
 )
@@ -41,6 +42,9 @@ func newFake(payNotifyURL string) *alipaytest.Alipay {
 	for _, p := range redPackets {
 		p.NotifyURL = payNotifyURL
 		fake.AddRedPacket(p)
+	}
+	for _, p := range preAuths {
+		fake.AddPreAuth(p)
 	}
 	return fake
 }
@@ -68,6 +72,10 @@ func tryOut(base, token string) string {
 	b.WriteString("Red packets, by auth_no:\n")
 	for _, p := range redPackets {
 		fmt.Fprintf(&b, "  %s  %7s, of which %s is not claimed yet\n", p.AuthNo, p.Amount, p.Amount-p.Claimed)
+	}
+	b.WriteString("Pre-authorisations, by auth_no:\n")
+	for _, p := range preAuths {
+		fmt.Fprintf(&b, "  %s  %7s\n", p.AuthNo, p.Amount)
 	}
 	staff := "-H 'Authorization: Bearer " + token + "'"
 	refund := fmt.Sprintf(`curl -sS -w '\n' %s/alipay/refunds %s -H 'Content-Type: application/json' -d '{"out_trade_no":"%s","out_request_no":"refund-1","refund_amount":"9.90"}'`,

@@ -74,6 +74,12 @@ func inShell(t *testing.T, line string) string {
 
 func asRequest(t *testing.T, line string) string {
 	t.Helper()
+	return exchange(t, requestOf(t, line)).text
+}
+
+// requestOf is the request that a line of curl makes.
+func requestOf(t *testing.T, line string) *http.Request {
+	t.Helper()
 	var words []string
 	for _, m := range regexp.MustCompile(`'([^']*)'|(\S+)`).FindAllStringSubmatch(line, -1) {
 		words = append(words, m[1]+m[2])
@@ -100,6 +106,8 @@ func asRequest(t *testing.T, line string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Header = header
-	return exchange(t, r).text
+	if r.Header = header; method == http.MethodPost && header.Get("Content-Type") == "" {
+		header.Set("Content-Type", "application/x-www-form-urlencoded") // as curl does
+	}
+	return r
 }
