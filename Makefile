@@ -17,16 +17,21 @@ GOFUMPT  := go run mvdan.cc/gofumpt@v0.12.0
 # Alipay's own SDK, which npm installs as package-lock.json says.
 SDK := internal/conformance/alipaysdk
 
+# A linter of OpenAPI documents, likewise.
+REDOCLY := internal/conformance/redocly
+
 export GOWORK := off
 
 # in-modules COMMAND: run it in each module's folder, and stop at the first failure.
 in-modules = @set -e; for m in $(MODULES); do echo "== $$m: $(1)"; (cd "$$m" && $(1)); done
 
-.PHONY: help test race lint bench fuzz model chaos alipaysdk conformance crash several soak modules
+.PHONY: help test race lint bench fuzz model chaos alipaysdk redocly conformance crash several soak modules
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# internal/openapi is slow to build with the race detector, and shares nothing.
+test lint fuzz modules: MODULES += internal/openapi
 test: ## every module's tests, in random order
 	$(call in-modules,go test -shuffle=on ./...)
 
@@ -62,11 +67,13 @@ chaos: ## everything at random, by a fresh seed, which it prints (SEED=0)
 
 alipaysdk: $(SDK)/node_modules/.package-lock.json ## install Alipay's own SDK for make conformance (needs Node and npm)
 
-$(SDK)/node_modules/.package-lock.json: $(SDK)/package.json $(SDK)/package-lock.json
-	cd $(SDK) && npm ci --ignore-scripts --no-audit --no-fund
+redocly: $(REDOCLY)/node_modules/.package-lock.json ## install the linter of OpenAPI documents for make conformance (likewise)
 
-conformance: ## others as the other party: databases, Redis and brokers on 127.0.0.1, Alipay's own SDK, a PKCS#11 token; several processes; SOAK=1 minute of load
-	-@$(MAKE) --no-print-directory alipaysdk # without it, the tests that want it say so
+%/node_modules/.package-lock.json: %/package.json %/package-lock.json
+	cd $* && npm ci --ignore-scripts --no-audit --no-fund
+
+conformance: ## others as the other party: databases, Redis and brokers on 127.0.0.1, Alipay's own SDK, a linter, a PKCS#11 token; several processes; SOAK=1 minute of load
+	-@$(MAKE) --no-print-directory --keep-going alipaysdk redocly # without them, the tests that want them say so
 	cd internal/conformance && go test -count=1 -shuffle=on -timeout 20m -p 1 ./...
 	cd store/redisstore && go test -count=1 -shuffle=on ./...
 	$(MAKE) --no-print-directory several KILLS=6 REFUNDS=200 LOAD=10s FLAGS=-several.measure=3s

@@ -260,7 +260,7 @@ func (d *document) answer(name string, of reflect.Type) object {
 	var dependent object
 	for _, f := range reflect.VisibleFields(of) {
 		field, option, _ := strings.Cut(f.Tag.Get("json"), ",")
-		if f.Anonymous || field == "-" {
+		if f.Anonymous || field == "-" || name == "Problem" && field == "in_progress" { // a refund in progress is answered 202
 			continue
 		}
 		schema := slices.Concat(d.answered(f.Type), object{{"description", d.fieldWords(name, field)}})

@@ -8,6 +8,7 @@ import (
 	"crypto/rsa"
 	"errors"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -104,6 +105,9 @@ func (s *Shop) Restart() {
 		s.T.Fatal(err)
 	}
 	s.Router = gin.New()
+	if folder := os.Getenv(RecordExchanges); folder != "" {
+		s.Router.Use(record(folder))
+	}
 	s.Module.MountRefunds(s.Router.Group("/alipay"), func(c *gin.Context) { alirefund.SetActor(c, "staff") })
 	s.Module.MountNotify(s.Router.Group("/alipay"))
 	s.Alipay.HandleNotices(s.Router)

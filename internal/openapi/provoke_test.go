@@ -1,0 +1,206 @@
+package openapi_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"testing/synctest"
+	"time"
+
+	"github.com/alirefund/alirefund"
+	"github.com/alirefund/alirefund/alipaytest"
+	"github.com/alirefund/alirefund/gateway"
+	"github.com/alirefund/alirefund/internal/shoptest"
+	"github.com/alirefund/alirefund/notify"
+	"github.com/alirefund/alirefund/store"
+)
+
+// product is one of the routes that refund.
+type product struct {
+	path    string
+	add     func(s *shoptest.Shop)             // what can be refunded: 88.88 and more
+	body    func(number, amount string) string // a refund of it
+	asks    string                             // the method that asks about it
+	refusal string                             // a sub_code of a definite refusal
+	twice   string                             // a body with a field twice
+}
+
+var products = []product{
+	{
+		path: "/alipay/refunds", asks: gateway.MethodRefundQuery, add: func(s *shoptest.Shop) { s.Trade() },
+		body: shoptest.Numbered, refusal: "ACQ.BUYER_NOT_EXIST",
+		twice: `{"out_trade_no":"1","refund_amount":1,"refund_amount":2}`,
+	},
+	{
+		path: "/alipay/coupon-refunds", asks: gateway.MethodCouponQuery,
+		add:  func(s *shoptest.Shop) { s.Alipay.AddRedPacket(alipaytest.RedPacket{AuthNo: "A1", OutOrderNo: "O1"}) },
+		body: fundBody, refusal: "ACCESS_FORBIDDEN",
+		twice: `{"auth_no":"1","auth_no":"2"}`,
+	},
+	{
+		path: "/alipay/unfreezes", asks: gateway.MethodAuthQuery,
+		add:  func(s *shoptest.Shop) { s.Alipay.AddPreAuth(alipaytest.PreAuth{AuthNo: "A1", OutOrderNo: "O1"}) },
+		body: fundBody, refusal: "ACCESS_FORBIDDEN",
+		twice: `{"auth_no":"1","auth_no":"2"}`,
+	},
+}
+
+func fundBody(number, amount string) string {
+	return `{"auth_no":"A1","out_request_no":"` + number + `","amount":"` + amount + `","remark":"back","out_order_no":"O1"}`
+}
+
+// provoke makes each route answer all that the document says it may. What it answers
+// is recorded, and judged with the rest.
+func provoke(t *testing.T) {
+	for _, p := range products {
+		for name, provoke := range refunding {
+			t.Run(p.path+" "+name, func(t *testing.T) { synctest.Test(t, func(t *testing.T) { provoke(t, p) }) })
+		}
+	}
+	for name, provoke := range looking {
+		t.Run(name, func(t *testing.T) { synctest.Test(t, provoke) })
+	}
+	for _, path := range []string{"/alipay/notify", "/alipay/gateway"} {
+		for name, provoke := range listening {
+			t.Run(path+" "+name, func(t *testing.T) { synctest.Test(t, func(t *testing.T) { provoke(t, path) }) })
+		}
+	}
+}
+
+// expect fails unless a request is answered so; code is that of a problem.
+func expect(t *testing.T, r shoptest.Reply, status int, code string) shoptest.Reply {
+	t.Helper()
+	if r.Status != status || code != "" && r.Str("code") != code {
+		t.Errorf("answered %d %s, want %d %s", r.Status, r.Text, status, code)
+	}
+	return r
+}
+
+var refunding = map[string]func(t *testing.T, p product){
+	"succeeds": func(t *testing.T, p product) {
+		s := shoptest.NewShop(t)
+		p.add(s)
+		expect(t, s.Do(http.MethodPost, p.path, p.body("R1", "1.00")), 200, "")
+		expect(t, s.Do(http.MethodPost, p.path, p.body("R1", "2.00")), 409, "number_conflict")
+	},
+	"is unresolved": func(t *testing.T, p product) {
+		s := shoptest.NewShop(t)
+		p.add(s)
+		s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.LostAnswer})
+		s.Always(alipaytest.LostAnswer, p.asks)
+		expect(t, s.Do(http.MethodPost, p.path, p.body("R1", "1.00")), 202, "")
+	},
+	"is in progress": func(t *testing.T, p product) {
+		s := shoptest.NewShop(t)
+		p.add(s)
+		s.Around(func(_ context.Context, c shoptest.Call, call func() error) error {
+			if c.Name == "Settle" && c.Source == store.ByAnswer {
+				if r := expect(t, s.Do(http.MethodPost, p.path, p.body("R1", "1.00")), 202, ""); r.Body["in_progress"] != true {
+					t.Errorf("answered %s", r.Text)
+				}
+			}
+			return call()
+		})
+		expect(t, s.Do(http.MethodPost, p.path, p.body("R1", "1.00")), 200, "")
+	},
+	"is refused": func(t *testing.T, p product) {
+		s := shoptest.NewShop(t)
+		p.add(s)
+		s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.Refusal, SubCode: p.refusal})
+		expect(t, s.Do(http.MethodPost, p.path, p.body("R1", "1.00")), 422, "alipay_refused")
+	},
+	"is badly written": func(t *testing.T, p product) {
+		s := shoptest.NewShop(t)
+		for body, want := range map[string]string{`[]`: "not_json", `{"x":1}`: "unknown_field", p.twice: "repeated_field"} {
+			expect(t, s.Do(http.MethodPost, p.path, body), 400, want)
+		}
+		expect(t, s.Do(http.MethodPost, p.path, `{}`), 422, "invalid_fields")
+		expect(t, s.Do(http.MethodPost, p.path, `{"x":"`+strings.Repeat("x", alirefund.MaxBody)+`"}`), 413, "too_large")
+		expect(t, s.Do(http.MethodPost, p.path, `x=1`, "Content-Type", "application/x-www-form-urlencoded"), 415, "unsupported_media_type")
+	},
+	"is more than is left": func(t *testing.T, p product) {
+		s := shoptest.NewShop(t, shoptest.Total(5_00))
+		p.add(s)
+		expect(t, s.Do(http.MethodPost, p.path, p.body("R1", "5.01")), 422, "exceeds_order")
+	},
+	"is vetoed": func(t *testing.T, p product) {
+		s := shoptest.NewShop(t, func(c *alirefund.Config) {
+			c.BeforeRefund = func(context.Context, store.Refund) error { return errors.New("not on Sundays") }
+		})
+		p.add(s)
+		expect(t, s.Do(http.MethodPost, p.path, p.body("R1", "1.00")), 403, "vetoed")
+	},
+	"cannot be sent": func(t *testing.T, p product) {
+		s := shoptest.NewShop(t)
+		p.add(s)
+		s.Alipay.Refuse(true)
+		expect(t, s.Do(http.MethodPost, p.path, p.body("R1", "1.00")), 503, "nothing_sent")
+	},
+	"cannot be recorded": func(t *testing.T, p product) {
+		s := shoptest.NewShop(t)
+		p.add(s)
+		s.Around((&shoptest.Outage{Only: "Open", At: 1, Lasts: time.Hour, After: true}).Around)
+		expect(t, s.Do(http.MethodPost, p.path, p.body("R1", "1.00")), 503, "store_failed")
+	},
+}
+
+var looking = map[string]func(t *testing.T){
+	"GET": func(t *testing.T) {
+		s := shoptest.NewShop(t)
+		expect(t, s.Get("rf_x"), 404, "not_found")
+		expect(t, s.List("limit=0"), 422, "invalid_fields")
+		r := s.Unresolved(alipaytest.LostAnswer)
+		expect(t, s.Get(r.ID), 200, "")
+		expect(t, s.List("limit=1"), 200, "")
+		s.Down(time.Hour, "Get", "List")
+		expect(t, s.Get(r.ID), 503, "store_failed")
+		expect(t, s.List(""), 503, "store_failed")
+	},
+}
+
+// post posts a notification's body.
+func post(t *testing.T, s *shoptest.Shop, path string, body io.Reader) shoptest.Reply {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, body)
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
+	return shoptest.Serve(t, s.Router, r)
+}
+
+var listening = map[string]func(t *testing.T, path string){
+	"takes": func(t *testing.T, path string) {
+		s := shoptest.NewShop(t)
+		s.Trade()
+		expect(t, post(t, s, path, strings.NewReader(s.Payment())), 200, "")
+		expect(t, post(t, s, path, strings.NewReader(s.Alipay.SignedNotice(shoptest.RefundNotice(nil)))), 200, "")
+	},
+	"refuses": func(t *testing.T, path string) {
+		s := shoptest.NewShop(t)
+		for want, change := range map[string]map[string]string{
+			"400 notification_refused":  {"charset": "latin1"},
+			"403 notification_not_ours": {"app_id": "2021000000000002"},
+		} {
+			r := post(t, s, path, strings.NewReader(s.Alipay.SignedNotice(shoptest.RefundNotice(change))))
+			status, code, _ := strings.Cut(want, " ")
+			expect(t, r, map[string]int{"400": 400, "403": 403}[status], code)
+		}
+		expect(t, post(t, s, path, strings.NewReader("notify_id=1&sign=AAAA&sign_type=RSA2")), 403, "notification_forged")
+		expect(t, post(t, s, path, strings.NewReader(strings.Repeat("x", alirefund.MaxBody+1))), 413, "too_large")
+		expect(t, post(t, s, path, iotest.ErrReader(errors.New("the connection broke"))), 500, "notification_unread")
+	},
+	"fails": func(t *testing.T, path string) {
+		s := shoptest.NewShop(t)
+		s.Config.OnNotification = func(context.Context, *notify.Notification) error { return shoptest.ErrHost }
+		s.Restart()
+		expect(t, post(t, s, path, strings.NewReader(s.Payment())), 503, "notification_pending")
+		s.Config.OnNotification = nil
+		s.Restart()
+		expect(t, post(t, s, path, strings.NewReader(s.Payment())), 503, "notification_unhandled")
+		s.Down(time.Hour, "Claim")
+		expect(t, post(t, s, path, strings.NewReader(s.Payment())), 503, "store_failed")
+	},
+}
