@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"time"
 )
 
@@ -16,7 +17,8 @@ type Filter struct {
 	State        State
 	Undelivered  bool      // only those with an event to deliver
 	From, Until  time.Time // created at From or later, before Until
-	After        Cursor    // behind the last one of an earlier list
+	Newest       bool      // the newest first, and not the oldest
+	After        Cursor    // behind the last one of an earlier list, in the same order
 	Limit        int       // at most so many; 0 means 100
 }
 
@@ -26,7 +28,9 @@ const DefaultLimit = 100
 
 // Matches tells whether f selects r. A filter without App selects nothing that
 // has one.
-func (f Filter) Matches(r Refund) bool {
+func (f Filter) Matches(r Refund) bool { return f.matches(&r) }
+
+func (f *Filter) matches(r *Refund) bool {
 	if f.App != r.App {
 		return false
 	}
@@ -45,7 +49,15 @@ func (f Filter) Matches(r Refund) bool {
 	}
 	return (!f.Undelivered || r.Undelivered()) &&
 		(f.From.IsZero() || !r.CreatedAt.Before(f.From)) && (f.Until.IsZero() || r.CreatedAt.Before(f.Until)) &&
-		(f.After == Cursor{} || f.After.before(r))
+		(f.After == Cursor{} || f.compare(f.After, r.Cursor()) < 0)
+}
+
+// compare is negative where a list of f has a before b.
+func (f Filter) compare(a, b Cursor) int {
+	if f.Newest {
+		return b.compare(a)
+	}
+	return a.compare(b)
 }
 
 // Cursor is a place in the order of List: behind the refund it names.
@@ -57,9 +69,6 @@ type Cursor struct {
 // Cursor returns the place behind r.
 func (r Refund) Cursor() Cursor { return Cursor{r.CreatedAt, r.ID} }
 
-func (c Cursor) before(r Refund) bool {
-	if !c.CreatedAt.Equal(r.CreatedAt) {
-		return c.CreatedAt.Before(r.CreatedAt)
-	}
-	return c.ID < r.ID
+func (c Cursor) compare(other Cursor) int {
+	return cmp.Or(c.CreatedAt.Compare(other.CreatedAt), cmp.Compare(c.ID, other.ID))
 }

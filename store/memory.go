@@ -1,10 +1,8 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
-	"slices"
 	"time"
 )
 
@@ -298,21 +296,19 @@ func (m *Memory) Get(ctx context.Context, id string) (Refund, error) {
 	return *r, nil
 }
 
-// List implements [Ledger]. Without any number in f it looks at every refund.
+// List implements [Ledger]. Without any number in f it looks at the refunds between its
+// times until it has enough.
 func (m *Memory) List(ctx context.Context, f Filter) ([]Refund, error) {
 	if err := over(ctx); err != nil {
 		return nil, err
 	}
 	now := time.Now().UTC()
-	found := m.ledger.matching(f)
-	slices.SortFunc(found, func(a, b *Refund) int {
-		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID))
-	})
 	limit := f.Limit
 	if limit <= 0 {
 		limit = DefaultLimit
 	}
-	list := make([]Refund, min(limit, len(found)))
+	found := m.ledger.matching(f, limit)
+	list := make([]Refund, len(found))
 	for i := range list {
 		list[i] = found[i].Clone()
 		list[i].AsOf = now

@@ -17,6 +17,7 @@ type ledger struct {
 	retention time.Duration
 	rows      shard
 	index     index
+	byTime    byTime
 	turn      string // the application whose turn was last
 }
 
@@ -24,7 +25,10 @@ func (l *ledger) init(retention time.Duration) {
 	l.retention = retention
 	l.index = make(index)
 	l.rows.init()
-	l.rows.items.OnEvicted(func(_ string, row any) { l.index.move(row.(*Refund), nil) })
+	l.rows.items.OnEvicted(func(_ string, row any) {
+		l.index.move(row.(*Refund), nil)
+		l.byTime.forgot(func(c Cursor) bool { return l.at(c) != nil })
+	})
 }
 
 // lock locks the rows; the caller unlocks rows.mu.
@@ -51,6 +55,18 @@ func (l *ledger) write(r *Refund) {
 		l.rows.set(r.ID, r, l.retention)
 	}
 	l.index.move(old, r)
+	if old == nil {
+		l.byTime.add(r.Cursor())
+	}
+}
+
+// at returns the row at a place of byTime, if it is still there.
+func (l *ledger) at(c Cursor) *Refund {
+	row, ok := l.rows.get(c.ID)
+	if !ok || !row.(*Refund).CreatedAt.Equal(c.CreatedAt) {
+		return nil
+	}
+	return row.(*Refund)
 }
 
 // change is read, decide, write: decide gets a copy of the row and tells whether
@@ -159,28 +175,27 @@ func Turns[T any](queues [][]T, n int) (taken []T) {
 	return taken
 }
 
-// matching returns the rows that f selects, in no order.
-func (l *ledger) matching(f Filter) []*Refund {
+// matching returns the first rows that f selects, at most so many.
+func (l *ledger) matching(f Filter, most int) (found []*Refund) {
 	l.lock()
 	defer l.rows.mu.Unlock()
-	var found []*Refund
-	match := func(row any) {
-		if r := row.(*Refund); f.Matches(*r) {
-			found = append(found, r)
-		}
-	}
-	if ids, ok := l.index.candidates(f); ok {
-		for _, id := range ids {
-			if row, ok := l.rows.get(id); ok {
-				match(row)
+	ids, numbered := l.index.candidates(f)
+	if !numbered {
+		l.byTime.each(f, func(c Cursor) bool {
+			if r := l.at(c); r != nil && f.matches(r) {
+				found = append(found, r)
 			}
-		}
+			return len(found) < most
+		})
 		return found
 	}
-	for _, item := range l.rows.items.Items() {
-		match(item.Object)
+	for _, id := range ids {
+		if row, ok := l.rows.get(id); ok && f.matches(row.(*Refund)) {
+			found = append(found, row.(*Refund))
+		}
 	}
-	return found
+	slices.SortFunc(found, func(a, b *Refund) int { return f.compare(a.Cursor(), b.Cursor()) })
+	return found[:min(most, len(found))]
 }
 
 // over fails with the context's error if that is over: then nothing is done.

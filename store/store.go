@@ -135,7 +135,8 @@ type Ledger interface {
 
 	// Get returns one refund. It fails with [ErrNotFound].
 	Get(ctx context.Context, id string) (Refund, error)
-	// List returns the refunds that match f, the oldest first.
+	// List returns the refunds that match f, the oldest first, or with f.Newest the
+	// newest.
 	List(ctx context.Context, f Filter) ([]Refund, error)
 }
 

@@ -83,16 +83,10 @@ func (s *Store) List(ctx context.Context, f store.Filter) ([]store.Refund, error
 	if most <= 0 {
 		most = store.DefaultLimit
 	}
-	from, until := f.From.Add(time.Microsecond-time.Nanosecond), "+inf" // the first that is not before From
-	if !f.Until.IsZero() {
-		until = "(" + strconv.FormatInt(f.Until.Add(time.Microsecond-time.Nanosecond).UnixMicro(), 10)
-	}
 	after := f.After
 	for {
-		if after.CreatedAt.After(from) {
-			from = after.CreatedAt
-		}
-		rows, now, err := s.rows(ctx, pageScript, []string{set}, s.refundKey(""), micros(from), until, page)
+		begin, end, way := scores(f, after)
+		rows, now, err := s.rows(ctx, pageScript, []string{set}, s.refundKey(""), begin, end, page, way)
 		for _, r := range rows {
 			err = errors.Join(err, r.unread)
 		}
@@ -115,6 +109,28 @@ func (s *Store) List(ctx context.Context, f store.Filter) ([]store.Refund, error
 		}
 		after = last
 	}
+}
+
+// The ways through a set, whose scores are when refunds were recorded.
+const upwards, downwards = "ZRANGEBYSCORE", "ZREVRANGEBYSCORE"
+
+// scores returns between which scores what f selects behind after is, and the way through.
+func scores(f store.Filter, after store.Cursor) (begin, end, way string) {
+	from := f.From.Add(time.Microsecond - time.Nanosecond) // the first that is not before From
+	least, most := strconv.FormatInt(micros(from), 10), "+inf"
+	if !f.Until.IsZero() {
+		most = "(" + strconv.FormatInt(f.Until.Add(time.Microsecond-time.Nanosecond).UnixMicro(), 10)
+	}
+	at := strconv.FormatInt(micros(after.CreatedAt), 10)
+	switch {
+	case !f.Newest && after.CreatedAt.After(from):
+		return at, most, upwards
+	case !f.Newest:
+		return least, most, upwards
+	case after != store.Cursor{} && (f.Until.IsZero() || after.CreatedAt.Before(f.Until)):
+		return at, least, downwards
+	}
+	return most, least, downwards
 }
 
 // listSet is the set in which all are that f selects, and few others.

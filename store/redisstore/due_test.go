@@ -3,6 +3,7 @@ package redisstore_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -56,24 +57,29 @@ func TestListReadsOn(t *testing.T) {
 			want = append(want, r.OutRequestNo)
 		}
 	}
-	for _, limit := range []int{1, 2, 4, 5, 6, 0} {
-		var got []string
-		f := store.Filter{App: "app", Kind: store.Coupon, State: store.Pending, Limit: limit}
-		for {
-			list, err := s.List(t.Context(), f)
-			if err != nil {
-				t.Fatal(err)
+	for _, newest := range []bool{false, true} {
+		for _, limit := range []int{1, 2, 4, 5, 6, 0} {
+			var got []string
+			f := store.Filter{App: "app", Kind: store.Coupon, State: store.Pending, Limit: limit, Newest: newest}
+			for {
+				list, err := s.List(t.Context(), f)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if len(list) == 0 {
+					break
+				}
+				for _, r := range list {
+					got = append(got, r.OutRequestNo)
+				}
+				f.After = list[len(list)-1].Cursor()
 			}
-			if len(list) == 0 {
-				break
+			if newest {
+				slices.Reverse(got)
 			}
-			for _, r := range list {
-				got = append(got, r.OutRequestNo)
+			if fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Errorf("in pages of %d, the newest first %t: %v; want %v", limit, newest, got, want)
 			}
-			f.After = list[len(list)-1].Cursor()
-		}
-		if fmt.Sprint(got) != fmt.Sprint(want) {
-			t.Errorf("in pages of %d: %v; want %v", limit, got, want)
 		}
 	}
 	if list, err := s.List(t.Context(), store.Filter{App: "app", Limit: 1000}); err != nil || len(list) != 350 {

@@ -61,7 +61,7 @@ func (s *Store) prune(ctx context.Context, app string, nodes, refunds time.Time)
 
 // forget does a step to the first refunds of a set.
 func (s *Store) forget(ctx context.Context, set string, before time.Time, to func(was row) (step, error)) (done int, err error) {
-	rows, _, err := s.rows(ctx, pageScript, []string{set}, s.refundKey(""), 0, "("+strconv.FormatInt(before.UnixMicro(), 10), page)
+	rows, _, err := s.rows(ctx, pageScript, []string{set}, s.refundKey(""), 0, "("+strconv.FormatInt(before.UnixMicro(), 10), page, upwards)
 	if err != nil {
 		return 0, err
 	}

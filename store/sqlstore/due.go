@@ -140,7 +140,10 @@ func (s *Store) List(ctx context.Context, f store.Filter) (list []store.Refund, 
 // database can hold.
 func listQuery(f store.Filter) (query string, args []any, possible bool) {
 	query, args = selectRows+"app = ?", []any{f.App}
-	order := "created_at"
+	order, way, behind := "created_at", "", ">"
+	if f.Newest {
+		way, behind = " DESC", "<"
+	}
 	and := func(condition string, value ...any) {
 		query += " AND " + condition
 		args = append(args, value...)
@@ -183,9 +186,9 @@ func listQuery(f store.Filter) (query string, args []any, possible bool) {
 	}
 	if f.After != (store.Cursor{}) {
 		at := f.After.CreatedAt.UnixMicro()
-		and("created_at >= ? AND (created_at > ? OR id > ?)", at, at, f.After.ID)
+		and("created_at "+behind+"= ? AND (created_at "+behind+" ? OR id "+behind+" ?)", at, at, f.After.ID)
 	}
-	query += " ORDER BY " + order + ", id LIMIT ?"
+	query += " ORDER BY " + order + way + ", id" + way + " LIMIT ?"
 	if args = append(args, f.Limit); f.Limit <= 0 {
 		args[len(args)-1] = store.DefaultLimit
 	}

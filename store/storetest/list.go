@@ -148,31 +148,64 @@ var listTests = []test{
 		list(t, s, store.Filter{App: "app", From: at[0], Until: at[2], State: store.Pending}, "0", "1")
 		list(t, s, store.Filter{App: "app", From: at[2], Until: at[2]})
 	}},
-	{"page by page, each refund once", func(t *testing.T, s store.Store) {
-		var all []string
-		for n := range 7 {
-			mustOpen(t, s, trade("order", fmt.Sprint(n)), unlimited, store.Created)
+	{"the newest first", func(t *testing.T, s store.Store) {
+		var at [4]store.Refund
+		for n := range at {
+			at[n] = mustOpen(t, s, trade("order", fmt.Sprint(n)), unlimited, store.Created)
+			tick()
 		}
-		f := store.Filter{App: "app", Limit: 3}
-		for pages := 0; ; pages++ {
-			page, err := s.List(t.Context(), f)
-			if err != nil {
-				t.Fatal("List:", err)
-			}
-			if len(page) == 0 && pages == 3 {
-				break
-			}
-			if len(page) == 0 || pages == 3 {
-				t.Fatalf("%d refunds on page %d", len(page), pages)
-			}
-			for _, r := range page {
-				all = append(all, r.OutRequestNo)
-			}
-			f.After = page[len(page)-1].Cursor()
+		succeed(t, s, at[2].ID)
+		newest := func(f store.Filter, want ...string) {
+			t.Helper()
+			f.App, f.Newest = "app", true
+			list(t, s, f, want...)
 		}
-		slices.Sort(all)
-		if !slices.Equal(all, []string{"0", "1", "2", "3", "4", "5", "6"}) {
-			t.Errorf("the pages held %q", all)
-		}
+		newest(store.Filter{}, "3", "2", "1", "0")
+		newest(store.Filter{Limit: 2}, "3", "2")
+		newest(store.Filter{Limit: 2, After: at[2].Cursor()}, "1", "0")
+		newest(store.Filter{After: at[0].Cursor()})
+		newest(store.Filter{State: store.Pending}, "3", "1", "0")
+		newest(store.Filter{State: store.Succeeded}, "2")
+		newest(store.Filter{Undelivered: true}, "2")
+		newest(store.Filter{OutTradeNo: "order"}, "3", "2", "1", "0")
+		newest(store.Filter{OutTradeNo: "order", After: at[3].Cursor(), Limit: 1}, "2")
+		newest(store.Filter{From: at[1].CreatedAt, Until: at[3].CreatedAt}, "2", "1")
+		newest(store.Filter{From: at[1].CreatedAt, Until: at[3].CreatedAt, After: at[2].Cursor()}, "1")
+		newest(store.Filter{Until: at[1].CreatedAt, After: at[3].Cursor()}, "0")
 	}},
+	{"page by page, each refund once", func(t *testing.T, s store.Store) {
+		pages(t, s, store.Filter{App: "app", Limit: 3})
+	}},
+	{"page by page, the newest first, each refund once", func(t *testing.T, s store.Store) {
+		pages(t, s, store.Filter{App: "app", Limit: 3, Newest: true})
+	}},
+}
+
+// pages reads seven refunds by f, three at a time.
+func pages(t *testing.T, s store.Store, f store.Filter) {
+	t.Helper()
+	for n := range 7 {
+		mustOpen(t, s, trade("order", fmt.Sprint(n)), unlimited, store.Created)
+	}
+	var all []string
+	for pages := 0; ; pages++ {
+		page, err := s.List(t.Context(), f)
+		if err != nil {
+			t.Fatal("List:", err)
+		}
+		if len(page) == 0 && pages == 3 {
+			break
+		}
+		if len(page) == 0 || pages == 3 {
+			t.Fatalf("%d refunds on page %d", len(page), pages)
+		}
+		for _, r := range page {
+			all = append(all, r.OutRequestNo)
+		}
+		f.After = page[len(page)-1].Cursor()
+	}
+	slices.Sort(all)
+	if !slices.Equal(all, []string{"0", "1", "2", "3", "4", "5", "6"}) {
+		t.Errorf("the pages held %q", all)
+	}
 }
