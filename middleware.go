@@ -34,8 +34,8 @@ const (
 // SetActor names who asks, for the refund's record. A guard calls it.
 func SetActor(c *gin.Context, actor string) { c.Set(actorKey, actor) }
 
-// actor is who the guard says asks.
-func actor(c *gin.Context) string { return c.GetString(actorKey) }
+// Actor is who the guard says asks; empty if it does not say.
+func Actor(c *gin.Context) string { return c.GetString(actorKey) }
 
 // AlreadyProtected is a guard that lets everybody pass. It is for groups that
 // the host protects by other means; anybody who reaches the routes can refund.

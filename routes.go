@@ -60,7 +60,7 @@ func (m *Module) MountNotify(r gin.IRouter) {
 func (m *Module) postRefund(c *gin.Context) {
 	var request RefundRequest
 	m.refund(c, &request, func(ctx context.Context, e *engine.Engine) (Result, error) {
-		request.Actor = actor(c)
+		request.Actor = Actor(c)
 		return e.Refund(ctx, request)
 	})
 }
@@ -68,7 +68,7 @@ func (m *Module) postRefund(c *gin.Context) {
 func (m *Module) postCouponRefund(c *gin.Context) {
 	var request CouponRefundRequest
 	m.refund(c, &request, func(ctx context.Context, e *engine.Engine) (Result, error) {
-		request.Actor = actor(c)
+		request.Actor = Actor(c)
 		return e.CouponRefund(ctx, request)
 	})
 }
@@ -76,7 +76,7 @@ func (m *Module) postCouponRefund(c *gin.Context) {
 func (m *Module) postUnfreeze(c *gin.Context) {
 	var request UnfreezeRequest
 	m.refund(c, &request, func(ctx context.Context, e *engine.Engine) (Result, error) {
-		request.Actor = actor(c)
+		request.Actor = Actor(c)
 		return e.Unfreeze(ctx, request)
 	})
 }

@@ -37,14 +37,9 @@ func (e *Engine) ReplayTo(ctx context.Context, subscriber string, f store.Filter
 				continue
 			}
 			if !dryRun {
-				if _, err := e.ledger.Redeliver(ctx, r.ID, event, actor); err != nil {
-					return replayed, storeFailed(err)
+				if r, _, err = e.redeliver(ctx, r.ID, event, actor); err != nil {
+					return replayed, err
 				}
-				if r, err = e.ledger.Get(ctx, r.ID); err != nil {
-					return replayed, storeFailed(err)
-				}
-				e.deliver(ctx, r, nil)
-				e.deliverToNamed(ctx, r)
 			}
 			if replayed = append(replayed, r); len(replayed) == f.Limit {
 				return replayed, nil

@@ -191,7 +191,7 @@ type Delivery struct {
 // Entry is one line of a refund's history.
 type Entry struct {
 	At     time.Time `json:"at"`
-	What   string    `json:"what"`             // created, reopened, send, answer, query, notice, deposit_back, person, attention, delivered, undelivered, redeliver, subscribed
+	What   string    `json:"what"`             // created, reopened, send, answer, query, ask, notice, deposit_back, person, attention, delivered, undelivered, redeliver, subscribed
 	Detail string    `json:"detail,omitempty"` // code, sub_code, finding: never a body, a token or a buyer
 	Actor  string    `json:"actor,omitempty"`
 	Number int       `json:"attempt,omitempty"` // the send it is about
