@@ -27,6 +27,11 @@ var rooms = map[string][]string{
 		"github.com/gin-gonic/gin/...",
 		"golang.org/x/text/language",
 	},
+	"/console": {
+		"", "/engine", "/store", "/money",
+		"github.com/gin-gonic/gin/...",
+		"golang.org/x/text/language",
+	},
 	"/engine": {
 		"/gateway", "/notify", "/explain", "/store", "/signer", "/money",
 		"github.com/go-playground/validator/v10/...",
