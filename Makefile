@@ -14,8 +14,9 @@ SOAK      ?= 1
 GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOFUMPT  := go run mvdan.cc/gofumpt@v0.12.0
 
-# Alipay's own SDK, which npm installs as package-lock.json says.
+# Alipay's own SDK, and axe-core, which npm installs as each package-lock.json says.
 SDK := internal/conformance/alipaysdk
+AXE := internal/conformance/browser
 
 # A linter of OpenAPI documents, likewise.
 REDOCLY := internal/conformance/redocly
@@ -25,7 +26,7 @@ export GOWORK := off
 # in-modules COMMAND: run it in each module's folder, and stop at the first failure.
 in-modules = @set -e; for m in $(MODULES); do echo "== $$m: $(1)"; (cd "$$m" && $(1)); done
 
-.PHONY: help test race lint bench fuzz model chaos alipaysdk redocly conformance crash several soak modules
+.PHONY: help test race lint bench fuzz model chaos alipaysdk redocly axe conformance crash several soak modules
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,11 +70,13 @@ alipaysdk: $(SDK)/node_modules/.package-lock.json ## install Alipay's own SDK fo
 
 redocly: $(REDOCLY)/node_modules/.package-lock.json ## install the linter of OpenAPI documents for make conformance (likewise)
 
+axe: $(AXE)/node_modules/.package-lock.json ## install axe-core for make conformance (likewise)
+
 %/node_modules/.package-lock.json: %/package.json %/package-lock.json
 	cd $* && npm ci --ignore-scripts --no-audit --no-fund
 
-conformance: ## others as the other party: databases, Redis and brokers on 127.0.0.1, Alipay's own SDK, a linter, a PKCS#11 token; several processes; SOAK=1 minute of load
-	-@$(MAKE) --no-print-directory --keep-going alipaysdk redocly # without them, the tests that want them say so
+conformance: ## others as the other party: databases, Redis and brokers on 127.0.0.1, Alipay's own SDK, a linter, a PKCS#11 token, Chromium; several processes; SOAK=1 minute of load
+	-@$(MAKE) --no-print-directory --keep-going alipaysdk redocly axe # without them, the tests that want them say so
 	cd internal/conformance && go test -count=1 -shuffle=on -timeout 20m -p 1 ./...
 	cd store/redisstore && go test -count=1 -shuffle=on ./...
 	$(MAKE) --no-print-directory several KILLS=6 REFUNDS=200 LOAD=10s FLAGS=-several.measure=3s

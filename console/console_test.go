@@ -352,7 +352,7 @@ func TestReadOnly(t *testing.T) {
 // page that it leads to.
 func (d *desk) act(path string, form url.Values) string {
 	d.T.Helper()
-	wants(d.T, d.see(path), `<form class="sheet" method="post">`, "stands in the history as yours")
+	wants(d.T, d.see(path), `<form class="sheet" method="post">`, "In the history it will stand as done by <bdi>lin</bdi>")
 	r := d.as("lin", http.MethodPost, path, form)
 	if r.Status != http.StatusSeeOther {
 		d.T.Fatalf("%s: %d\n%s", path, r.Status, r.Text)

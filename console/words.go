@@ -57,9 +57,9 @@ var texts = map[string]alirefund.Text{
 	"deliver.do": {En: "Deliver again", Zh: "重新投递"}, "deliver.question": {En: "Tell “{event}” once more to {who}?", Zh: "向{who}再次投递“{event}”？"},
 	"deliver.hint": {En: "Whoever hears it twice must know it by the refund's ID. No money moves.", Zh: "重复收到的一方应按退款编号去重。不会变动资金。"},
 	"done.deliver": {En: "It was delivered again; below stands who has heard of it.", Zh: "已重新投递，结果见下方投递情况。"}, "deliver.wrong": {En: "The actor's name is missing.", Zh: "缺少操作人。"},
-	"signs": {En: "stands in the history as yours", Zh: "将以此操作人记入历史"},
+	"signs": {En: "In the history it will stand as done by", Zh: "将记入历史，操作人："},
 
-	"days.range": {En: "Days", Zh: "天数"}, "days.refunds": {En: "Refunds recorded each day", Zh: "每日登记的退款"}, "days.speed": {En: "How long it took to settle them", Zh: "从登记到定论的用时"},
+	"days.range": {En: "days", Zh: "天"}, "days.refunds": {En: "Refunds recorded each day", Zh: "每日登记的退款"}, "days.speed": {En: "How long it took to settle them", Zh: "从登记到定论的用时"},
 	"days.most": {En: "tallest", Zh: "最高"}, "days.left": {En: "Still counting; the page loads itself again. Days to go:", Zh: "仍在统计，页面会自动刷新。剩余天数："}, "longer": {En: "longer", Zh: "更久"},
 	"day": {En: "Day", Zh: "日期"}, "days.all": {En: "Refunds", Zh: "笔数"}, "days.amount": {En: "Went back", Zh: "退回金额"}, "days.typical": {En: "Half settled", Zh: "半数用时"}, "days.table": {En: "The same in numbers", Zh: "数据表"},
 
