@@ -32,7 +32,7 @@ var texts = map[string]alirefund.Text{
 	"none": {En: "No refund is like that.", Zh: "没有符合条件的退款。"}, "more": {En: "More", Zh: "下一页"}, "begin": {En: "To the beginning", Zh: "回到第一页"}, "pager": {En: "Pages of the list", Zh: "翻页"},
 	"export": {En: "Export as CSV", Zh: "导出CSV"}, "export.broken": {En: "THE EXPORT IS NOT COMPLETE: the store failed", Zh: "导出不完整：存储出错"},
 	"left.unresolved": {En: "Unresolved", Zh: "未决"}, "left.oldest": {En: "the oldest for", Zh: "最久"}, "left.untold": {En: "Untold", Zh: "待投递"}, "left.due": {En: "Due now", Zh: "到期待办"},
-	"left.unresolved.hint": {En: "nobody knows yet whether the money moved", Zh: "尚不知资金是否变动"}, "left.untold.hint": {En: "a hook or a subscriber has still to hear", Zh: "仍有钩子或订阅者未收到"}, "left.due.hint": {En: "wait for a round of Run", Zh: "等待Run的下一轮处理"}, "left": {En: "What is left to do", Zh: "待办"},
+	"left.unresolved.hint": {En: "nobody knows yet whether the money moved", Zh: "尚不知资金是否变动"}, "left.untold.hint": {En: "a hook or a subscriber has still to hear", Zh: "仍有钩子或订阅者未收到"}, "left.due.hint": {En: "taken up in the next round", Zh: "等待下一轮处理"}, "left": {En: "What is left to do", Zh: "待办"},
 	"since": {En: "for", Zh: "已"},
 
 	"timeline": {En: "History", Zh: "历史"}, "facts": {En: "What is known", Zh: "详情"}, "deliveries": {En: "Who has heard of it", Zh: "投递情况"}, "why": {En: "A person is wanted", Zh: "需人工关注"},
@@ -40,7 +40,7 @@ var texts = map[string]alirefund.Text{
 	"told": {En: "told", Zh: "已投递"}, "untold": {En: "untold", Zh: "待投递"}, "untrue": {En: "not true any more", Zh: "已失效"}, "who.host": {En: "the host's own function", Zh: "宿主自己的函数"},
 	"event.refund_succeeded": {En: "refund succeeded", Zh: "退款成功"}, "event.refund_failed": {En: "refund failed", Zh: "退款失败"}, "event.refund_unresolved": {En: "a person is wanted", Zh: "需人工关注"},
 	"fact.id": {En: "ID", Zh: "编号"}, "fact.kind": {En: "Kind", Zh: "类别"}, "fact.method": {En: "Interface", Zh: "接口"}, "fact.app": {En: "Application", Zh: "应用"}, "fact.merchant": {En: "Merchant", Zh: "商户"}, "fact.actor": {En: "Asked for by", Zh: "申请人"},
-	"fact.origin": {En: "Known by", Zh: "来源"}, "fact.source": {En: "Proved by", Zh: "依据"}, "fact.code": {En: "Alipay's code", Zh: "支付宝返回码"}, "fact.message": {En: "Alipay's words", Zh: "支付宝返回信息"},
+	"fact.origin": {En: "Known by", Zh: "来源"}, "fact.source": {En: "Proved by", Zh: "依据"}, "fact.code": {En: "Alipay's code", Zh: "支付宝返回码"}, "fact.message": {En: "Last message", Zh: "最近信息"},
 	"fact.created": {En: "Recorded", Zh: "登记"}, "fact.sent": {En: "Last sent", Zh: "最近发送"}, "fact.settled": {En: "Settled", Zh: "定论"}, "fact.next": {En: "Next step", Zh: "下次处理"},
 	"origin.request": {En: "a request of this application", Zh: "本应用的请求"}, "origin.notice": {En: "a notification of Alipay's", Zh: "支付宝的通知"},
 	"source.answer": {En: "Alipay's answer", Zh: "支付宝的应答"}, "source.query": {En: "a question to Alipay", Zh: "向支付宝查询"}, "source.notice": {En: "a notification of Alipay's", Zh: "支付宝的通知"}, "source.person": {En: "a person", Zh: "人工"},
