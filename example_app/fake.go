@@ -82,5 +82,6 @@ func tryOut(base, token string) string {
 		base, staff, paidOrders[2].OutTradeNo)
 	b.WriteString("\nRefund, ask for the same once more, and list what the shop's hooks were told:\n\n")
 	fmt.Fprintf(&b, "%s\n%s\ncurl -sS -w '\\n' %s/events\n\n", refund, refund, base)
+	fmt.Fprintf(&b, "The staff's console is at %s%s/ and wants the token %s\n\n", base, opsPath, token)
 	return b.String()
 }
