@@ -95,6 +95,8 @@ func TestBillAgainstAList(t *testing.T) {
 	}{
 		"agreed":            {page(one, two, later, other), 0, "agreed: 2; of other days in the list: 1\n"},
 		"by Alipay's trade": {page(strings.Replace(one, `"out_trade_no":"order-1"`, `"trade_no":"2026100322001400000000000001"`, 1), two), 0, "agreed: 2;"},
+		"no number either":  {page(one, strings.Replace(two, `"out_request_no":"order-1",`, "", 1)), 0, "agreed: 2;"},
+		"the same twice":    {page(two, one, strings.Replace(one, "succeeded", "failed", 1)), 0, "agreed: 2;"},
 		"two pages":         {`{"refunds":[` + one + `],"next":"x"}` + "\n" + page(two), 0, "agreed: 2;"},
 		"missing":           {page(two), 1, "only in the bill:  2026-10-03 11:00:30        8.80  out_trade_no order-1, trade_no 2026100322001400000000000001, out_request_no refund-1: not in the list\n"},
 		"pending":           {page(strings.Replace(one, "succeeded", "pending", 1), two), 1, ": pending in the list\n"},
