@@ -44,4 +44,7 @@
 // must stand where the pages want them, biz_content in the body and all others
 // in the URL, but for encrypt_type, which may stand in either. The four interfaces
 // of trades are there by OpenAPI version 3, too.
+//
+// docs/testing.md shows a whole test, and the command `alirefund fake`, which serves
+// this fake to applications in other languages.
 package alipaytest

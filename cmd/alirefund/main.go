@@ -5,6 +5,7 @@
 //	alirefund send-notice  posts a signed test notice to a URL
 //	alirefund ddl          prints the SQL that makes sqlstore's tables
 //	alirefund bill         prints the refunds of a daily bill, or holds them against a list
+//	alirefund fake         runs a fake Alipay, for the tests of applications in any language
 //
 // Each subcommand tells its flags and exit codes by -h.
 package main
@@ -34,6 +35,7 @@ var commands = []command{
 	{"send-notice", "post a signed test notice to a URL", sendNotice},
 	{"ddl", "print the SQL that makes sqlstore's tables", ddl},
 	{"bill", "print the refunds of a daily bill, or hold them against a list", billCommand},
+	{"fake", "run a fake Alipay, for the tests of applications in any language", fake},
 }
 
 // streams are the standard ones.
