@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"mime"
 	"net/http"
 	"slices"
@@ -19,8 +20,9 @@ type control struct {
 	notifyURL string // of what has none of its own
 }
 
-func (c *control) routes(mux *http.ServeMux) {
-	for path, do := range map[string]func(body []byte) (any, error){
+// posts are what a test may say, by the path.
+func (c *control) posts() map[string]func(body []byte) (any, error) {
+	return map[string]func(body []byte) (any, error){
 		"trades":              with(c.addTrade),
 		"red-packets":         with(c.addRedPacket),
 		"pre-authorisations":  with(c.addPreAuth),
@@ -30,35 +32,49 @@ func (c *control) routes(mux *http.ServeMux) {
 		"faults":              with(c.inject),
 		"clock":               with(c.advance),
 		"certificates/rotate": with(c.rotate),
-	} {
+	}
+}
+
+// gets are what it may ask.
+func (c *control) gets() map[string]func() any {
+	return map[string]func() any{"movements": c.movements, "notices": c.notices, "calls": c.calls}
+}
+
+func (c *control) routes(mux *http.ServeMux) {
+	for path, do := range c.posts() {
 		mux.HandleFunc("POST /fake/"+path, func(w http.ResponseWriter, r *http.Request) {
-			// A page of somebody else's can post a form to this machine, and not JSON.
-			if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-				answer(w, http.StatusUnsupportedMediaType, failure{"Content-Type must be application/json"})
-				return
-			}
-			var body json.RawMessage
-			if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20)).Decode(&body); err != nil {
-				answer(w, http.StatusBadRequest, failure{"the body must be a JSON object: " + err.Error()})
-				return
-			}
-			var made any
-			var wrong error
-			if err := attempt(func() { made, wrong = do(body) }); err != nil { // the fake has it already, or has it not
-				answer(w, http.StatusConflict, failure{err.Error()})
-			} else if wrong != nil {
-				answer(w, http.StatusBadRequest, failure{wrong.Error()})
-			} else {
-				answer(w, http.StatusOK, made)
-			}
+			status, body := take(w, r, do)
+			answer(w, status, body)
 		})
 	}
-	for path, show := range map[string]func() any{"movements": c.movements, "notices": c.notices, "calls": c.calls, "{$}": c.index} {
+	for path, show := range c.gets() {
 		mux.HandleFunc("GET /fake/"+path, func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, show()) })
 	}
+	mux.HandleFunc("GET /fake/{$}", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, c.index()) })
 	mux.HandleFunc("/fake/", func(w http.ResponseWriter, _ *http.Request) { // and not the gateway's
 		answer(w, http.StatusNotFound, failure{"there is no such thing; GET /fake/ says what there is"})
 	})
+}
+
+// take does what a request says, and returns what to answer.
+func take(w http.ResponseWriter, r *http.Request, do func(body []byte) (any, error)) (status int, body any) {
+	// A page of somebody else's can post a form to this machine, and not JSON.
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+		return http.StatusUnsupportedMediaType, failure{"Content-Type must be application/json"}
+	}
+	var asked json.RawMessage
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20)).Decode(&asked); err != nil {
+		return http.StatusBadRequest, failure{"the body must be a JSON object: " + err.Error()}
+	}
+	var made any
+	var wrong error
+	if err := attempt(func() { made, wrong = do(asked) }); err != nil { // the fake has it already, or has it not
+		return http.StatusConflict, failure{err.Error()}
+	}
+	if wrong != nil {
+		return http.StatusBadRequest, failure{wrong.Error()}
+	}
+	return http.StatusOK, made
 }
 
 type failure struct {
@@ -325,14 +341,10 @@ func (c *control) calls() any {
 	return all
 }
 
-// index says what there is to post, for whoever looks with a browser.
+// index says what there is, for whoever looks with a browser.
 func (c *control) index() any {
-	faults := faultNames()
-	slices.Sort(faults)
 	return map[string]any{
 		"app_id": c.alipay.AppID(), "seller_id": c.alipay.SellerID(), "alipay_public_key": c.alipay.AlipayPublicKey(),
-		"get":    []string{"/fake/movements", "/fake/notices", "/fake/calls"},
-		"post":   []string{"/fake/trades", "/fake/red-packets", "/fake/pre-authorisations", "/fake/payments", "/fake/console-refunds", "/fake/deposit-backs", "/fake/faults", "/fake/clock", "/fake/certificates/rotate"},
-		"faults": faults,
+		"get": slices.Sorted(maps.Keys(c.gets())), "post": slices.Sorted(maps.Keys(c.posts())), "faults": slices.Sorted(slices.Values(faultNames())),
 	}
 }

@@ -4,11 +4,15 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -207,7 +211,7 @@ func TestFakeControlRefuses(t *testing.T) {
 	if status, _ := f.do(http.MethodGet, "/fake/trades", ""); status != http.StatusNotFound {
 		t.Errorf("what cannot be read is answered %d", status)
 	}
-	if _, text := f.do(http.MethodGet, "/fake/", ""); !strings.Contains(text, "/fake/red-packets") || strings.Contains(text, "PRIVATE") {
+	if _, text := f.do(http.MethodGet, "/fake/", ""); !strings.Contains(text, `"red-packets"`) || strings.Contains(text, "PRIVATE") {
 		t.Errorf("the index: %s", text)
 	}
 	f.says("red-packets", `{"auth_no":"A1","amount":"8.88"}`)
@@ -266,6 +270,45 @@ func TestFakeRefusesFlags(t *testing.T) {
 		code, out, errs := alirefund(t, "", append([]string{"fake"}, c.args...)...)
 		if code != c.code || !strings.Contains(out+errs, c.says) {
 			t.Errorf("%s: %d %s%s", name, code, out, errs)
+		}
+	}
+}
+
+// The pages name all that the control takes and every flag, and their lines are taken.
+func TestFakeIsAsThePagesSay(t *testing.T) {
+	t.Parallel()
+	f := startFake(t)
+	_, help, _ := alirefund(t, "", "fake", "-h")
+	line := regexp.MustCompile(`(?m)^\$ curl -sS \$FAKE/(\S+)(?: -H 'Content-Type: application/json' -d '(.*)')?$`)
+	for n, name := range []string{"testing.md", "testing.zh-CN.md"} {
+		text, err := os.ReadFile(filepath.Join("../../docs", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		page := string(text)
+		c := &control{}
+		for _, path := range slices.Concat(slices.Collect(maps.Keys(c.posts())), slices.Collect(maps.Keys(c.gets()))) {
+			if !strings.Contains(page, "`POST "+path+"`") && !strings.Contains(page, "`GET "+path+"`") && !strings.Contains(page, "`"+path+"`") {
+				t.Errorf("%s does not say %s", name, path)
+			}
+		}
+		for _, flag := range regexp.MustCompile(`(?m)^  (-\S+)`).FindAllStringSubmatch(help, -1) {
+			if !strings.Contains(page, "`"+flag[1]+"`") {
+				t.Errorf("%s does not say %s", name, flag[1])
+			}
+		}
+		lines := line.FindAllStringSubmatch(page, -1)
+		if len(lines) != 3 {
+			t.Errorf("%s has %d lines", name, len(lines))
+		}
+		for _, l := range lines {
+			body, method := strings.Replace(l[2], "order-1", fmt.Sprint("order-", n), 1), http.MethodGet
+			if body != "" {
+				method = http.MethodPost
+			}
+			if status, text := f.do(method, "/fake/"+l[1], body); status != http.StatusOK {
+				t.Errorf("%s: %s is answered %d %s", name, l[0], status, text)
+			}
 		}
 	}
 }
