@@ -61,14 +61,14 @@ var refunded = []answer{
 // refundProblems are those of the routes that refund.
 var refundProblems = []string{
 	"not_json", "unknown_field", "repeated_field", "vetoed", "number_conflict", "too_large", "unsupported_media_type",
-	"invalid_fields", "exceeds_order", "alipay_refused", "nothing_sent", "store_failed",
+	"invalid_fields", "exceeds_order", "too_many_refunds", "alipay_refused", "nothing_sent", "store_failed", "unknown_app", "app_unavailable",
 }
 
 var acknowledged = []answer{{http.StatusOK, words{En: "The notification is handled: these seven bytes, and Alipay does not send it again", Zh: "通知已处理：返回这七个字节，支付宝不再推送"}, nil, nil}}
 
 var noticeProblems = []string{
 	"notification_refused", "notification_forged", "notification_not_ours", "too_large", "notification_unread",
-	"notification_unhandled", "notification_pending", "store_failed",
+	"notification_unhandled", "notification_pending", "store_failed", "app_unavailable",
 }
 
 var operations = []operation{
@@ -84,7 +84,7 @@ var operations = []operation{
 		summary:    words{En: "List refunds, the oldest first", Zh: "退款列表，由旧到新"},
 		parameters: (*document).listParameters,
 		answers:    []answer{{http.StatusOK, words{En: "A page", Zh: "一页"}, alirefund.PageView, nil}},
-		problems:   []string{"invalid_fields", "store_failed"},
+		problems:   []string{"invalid_fields", "store_failed", "unknown_app", "app_unavailable"},
 	},
 	{
 		method: "get", path: "/refunds/{id}", id: "getRefund", tag: "refunds",
@@ -94,7 +94,7 @@ var operations = []operation{
 			return []any{object{{"name", "id"}, {"in", "path"}, {"required", true}, {"description", d.fieldWords("Refund", "id")}, {"schema", object{{"type", "string"}}}}}
 		},
 		answers:  []answer{{http.StatusOK, words{En: "Its record", Zh: "退款记录"}, alirefund.RecordView, []header{mayRetry}}},
-		problems: []string{"not_found", "store_failed"},
+		problems: []string{"not_found", "store_failed", "unknown_app", "app_unavailable"},
 	},
 	{
 		method: "post", path: "/coupon-refunds", id: "refundRedPacket", tag: "refunds",
@@ -232,7 +232,7 @@ func (d *document) problems(codes []string) (responses object) {
 			lines = append(lines, fmt.Sprintf("`%s`: %s", code, d.say(known[code].Title)))
 		}
 		response := object{{"description", strings.Join(lines, "\n\n")}}
-		if status == http.StatusServiceUnavailable {
+		if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
 			response = append(response, member{"headers", d.headers([]header{retryAfter})})
 		}
 		responses = append(responses, member{strconv.Itoa(status), append(response, member{"content", object{{"application/problem+json", object{{"schema", object{{"allOf", []any{

@@ -125,8 +125,7 @@ func (d *document) request(name string, of reflect.Type) object {
 	var properties, conditions object
 	var required []string
 	var rules []any
-	for i := range of.NumField() {
-		f := of.Field(i)
+	for f := range of.Fields() {
 		field, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		if field == "-" {
 			continue
@@ -260,7 +259,7 @@ func (d *document) answer(name string, of reflect.Type) object {
 	var dependent object
 	for _, f := range reflect.VisibleFields(of) {
 		field, option, _ := strings.Cut(f.Tag.Get("json"), ",")
-		if f.Anonymous || field == "-" || name == "Problem" && field == "in_progress" { // a refund in progress is answered 202
+		if f.Anonymous || !f.IsExported() || field == "-" || name == "Problem" && field == "in_progress" { // a refund in progress is answered 202
 			continue
 		}
 		schema := slices.Concat(d.answered(f.Type), object{{"description", d.fieldWords(name, field)}})

@@ -87,12 +87,39 @@ var chapters = []struct {
 			},
 		},
 		{
+			"too_many_refunds",
+			words{En: "The application's own `Config.BeforeRefund` takes no more refunds for now, such as that of `contrib/limit`. Nothing was recorded, and nothing sent.", Zh: "应用自己的`Config.BeforeRefund`（例如`contrib/limit`）暂时不再受理退款。没有登记，也没有发送。"},
+			words{En: "Repeat the same request after `Retry-After`.", Zh: "请在`Retry-After`之后原样重试。"},
+			func(t *testing.T) shoptest.Reply {
+				s := shoptest.NewShop(t, func(c *alirefund.Config) {
+					c.BeforeRefund = func(context.Context, store.Refund) error {
+						return &alirefund.ReasonError{Reason: alirefund.Text{En: "too many", Zh: "过于频繁"}, After: time.Minute}
+					}
+				})
+				return s.Refund(shoptest.Partly)
+			},
+		},
+		{
 			"exceeds_order",
 			words{En: "`Config.OrderTotal` says that the order has not so much left. Unresolved refunds count, for they may have happened. Nothing was recorded, and nothing sent.", Zh: "按`Config.OrderTotal`，订单剩余可退金额不足。未决的退款也占用额度，因为可能已经退款。没有登记，也没有发送。"},
 			words{En: "Refund less, or wait until what is unresolved is settled.", Zh: "请减少退款金额，或等未决的退款有了结果。"},
 			func(t *testing.T) shoptest.Reply {
 				return shoptest.NewShop(t, shoptest.Total(1_00)).Refund(shoptest.Partly)
 			},
+		},
+	}},
+	{words{En: "Applications", Zh: "应用"}, []explained{
+		{
+			"unknown_app",
+			words{En: "The route, or the guard, names an application that `Config.Apps` does not know, or none where one is wanted, or two different ones.", Zh: "路由或鉴权给出的应用是`Config.Apps`不认识的，或需要指明应用而没有指明，或两者不一致。"},
+			words{En: "Name an application that is served here: [applications.md](applications.md).", Zh: "请指明本服务支持的应用：见[applications.zh-CN.md](applications.zh-CN.md)。"},
+			func(t *testing.T) shoptest.Reply { return ofApplication(t, alirefund.ErrUnknownApp) },
+		},
+		{
+			"app_unavailable",
+			words{En: "`Config.Apps` failed, and the application was never had before. Nothing was recorded, and nothing sent.", Zh: "`Config.Apps`出错，且此前从未取得过该应用。没有登记，也没有发送。"},
+			words{En: "Repeat the same request; the log says what failed.", Zh: "请原样重试；原因见日志。"},
+			func(t *testing.T) shoptest.Reply { return ofApplication(t, shoptest.ErrHost) },
 		},
 	}},
 	{words{En: "Refunds", Zh: "退款"}, []explained{
@@ -214,6 +241,16 @@ var chapters = []struct {
 		words{En: "Repeat the same request, under the same number; report what the log says.", Zh: "请以同一请求号原样重试，并反馈日志内容。"},
 		nil,
 	}}},
+}
+
+// ofApplication asks for a refund of an application about which Config.Apps fails.
+func ofApplication(t *testing.T, err error) shoptest.Reply {
+	t.Helper()
+	s := shoptest.NewShop(t, func(c *alirefund.Config) {
+		c.Apps = func(context.Context, string) (alirefund.App, error) { return alirefund.App{}, err }
+	})
+	s.Module.MountRefunds(s.Router.Group("/of/:app"), alirefund.AlreadyProtected)
+	return s.Do(http.MethodPost, "/of/2021000000000009/refunds", shoptest.Partly)
 }
 
 func posted(t *testing.T, s *shoptest.Shop, body io.Reader) shoptest.Reply {

@@ -81,7 +81,29 @@ func expect(t *testing.T, r shoptest.Reply, status int, code string) shoptest.Re
 	return r
 }
 
+// apps makes Config.Apps fail, in place of Config.App.
+func apps(err error) func(*alirefund.Config) {
+	return func(c *alirefund.Config) {
+		c.App, c.Apps = alirefund.App{}, func(context.Context, string) (alirefund.App, error) { return alirefund.App{}, err }
+	}
+}
+
+// application is the header by which the shop's guard names an application.
+var application = []string{"App", "2021000000000009"}
+
 var refunding = map[string]func(t *testing.T, p product){
+	"is of an application that cannot be had": func(t *testing.T, p product) {
+		expect(t, shoptest.NewShop(t, apps(alirefund.ErrUnknownApp)).Do(http.MethodPost, p.path, p.body("R1", "1.00"), application...), 404, "unknown_app")
+		expect(t, shoptest.NewShop(t, apps(shoptest.ErrHost)).Do(http.MethodPost, p.path, p.body("R1", "1.00"), application...), 503, "app_unavailable")
+	},
+	"is one too many": func(t *testing.T, p product) {
+		s := shoptest.NewShop(t, func(c *alirefund.Config) {
+			c.BeforeRefund = func(context.Context, store.Refund) error {
+				return &alirefund.ReasonError{Reason: alirefund.Text{En: "too many", Zh: "过于频繁"}, After: time.Minute}
+			}
+		})
+		expect(t, s.Do(http.MethodPost, p.path, p.body("R1", "1.00")), 429, "too_many_refunds")
+	},
 	"succeeds": func(t *testing.T, p product) {
 		s := shoptest.NewShop(t)
 		p.add(s)
@@ -150,6 +172,12 @@ var refunding = map[string]func(t *testing.T, p product){
 }
 
 var looking = map[string]func(t *testing.T){
+	"of an application that cannot be had": func(t *testing.T) {
+		for _, path := range []string{"/alipay/refunds", "/alipay/refunds/rf_x"} {
+			expect(t, shoptest.NewShop(t, apps(alirefund.ErrUnknownApp)).Do(http.MethodGet, path, "", application...), 404, "unknown_app")
+			expect(t, shoptest.NewShop(t, apps(shoptest.ErrHost)).Do(http.MethodGet, path, "", application...), 503, "app_unavailable")
+		}
+	},
 	"GET": func(t *testing.T) {
 		s := shoptest.NewShop(t)
 		expect(t, s.Get("rf_x"), 404, "not_found")
@@ -172,6 +200,11 @@ func post(t *testing.T, s *shoptest.Shop, path string, body io.Reader) shoptest.
 }
 
 var listening = map[string]func(t *testing.T, path string){
+	"of an application that cannot be had": func(t *testing.T, path string) {
+		s := shoptest.NewShop(t, apps(shoptest.ErrHost))
+		body := s.Alipay.SignedNotice(shoptest.RefundNotice(nil))
+		expect(t, s.Do(http.MethodPost, path, body, "Content-Type", "application/x-www-form-urlencoded; charset=utf-8"), 503, "app_unavailable")
+	},
 	"takes": func(t *testing.T, path string) {
 		s := shoptest.NewShop(t)
 		s.Trade()

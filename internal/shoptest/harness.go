@@ -108,7 +108,12 @@ func (s *Shop) Restart() {
 	if folder := os.Getenv(RecordExchanges); folder != "" {
 		s.Router.Use(record(folder))
 	}
-	s.Module.MountRefunds(s.Router.Group("/alipay"), func(c *gin.Context) { alirefund.SetActor(c, "staff") })
+	s.Module.MountRefunds(s.Router.Group("/alipay"), func(c *gin.Context) {
+		alirefund.SetActor(c, "staff")
+		if app := c.GetHeader("App"); app != "" {
+			alirefund.SetApp(c, app)
+		}
+	})
 	s.Module.MountNotify(s.Router.Group("/alipay"))
 	s.Alipay.HandleNotices(s.Router)
 }
