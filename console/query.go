@@ -135,8 +135,8 @@ func (q query) filters(zone *time.Location) (all []store.Filter, keep func(store
 	case showAttention: // of what is settled, at most what is untold wants somebody
 		keep = func(r store.Refund) bool { return r.Attention != "" }
 		each = []store.Filter{
-			with(func(f *store.Filter) { f.State = store.Pending }),
-			with(func(f *store.Filter) { f.Undelivered = true }),
+			with(func(f *store.Filter) { f.State, f.Limit = store.Pending, batch }),
+			with(func(f *store.Filter) { f.Undelivered, f.Limit = true, batch }),
 		}
 	}
 	if q.Q == "" {
@@ -214,7 +214,9 @@ func find(ctx context.Context, e Engine, q query, zone *time.Location, most int)
 
 // scan reads on until it has so many to keep, or has read enough: then end is how far.
 func scan(ctx context.Context, e Engine, f store.Filter, keep func(store.Refund) bool, most int) (kept []store.Refund, end store.Cursor, err error) {
-	f.Limit = min(most, batch)
+	if f.Limit == 0 {
+		f.Limit = min(most, batch)
+	}
 	for read := 0; read < mostRead; {
 		rows, err := e.List(ctx, f)
 		if err != nil {

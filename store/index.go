@@ -74,8 +74,11 @@ func (x index) remove(key lookup, id string) {
 }
 
 // candidates returns the fewest ids among which all that f selects are; not ok
-// if f names no number.
+// if f names no number, and selects others than those of which something is left to do.
 func (x index) candidates(f Filter) (ids []string, ok bool) {
+	if f.State == Pending || f.Undelivered {
+		ids, ok = x[lookup{"due", f.App}], true
+	}
 	for _, key := range numbers(&Refund{
 		OutTradeNo: f.OutTradeNo, TradeNo: f.TradeNo, AuthNo: f.AuthNo,
 		OutRequestNo: f.OutRequestNo, OperationID: f.OperationID,

@@ -296,8 +296,8 @@ func (m *Memory) Get(ctx context.Context, id string) (Refund, error) {
 	return *r, nil
 }
 
-// List implements [Ledger]. Without any number in f it looks at the refunds between its
-// times until it has enough.
+// List implements [Ledger]. Without any number in f, and unless it selects what is left to
+// do, it looks at the refunds between its times until it has enough.
 func (m *Memory) List(ctx context.Context, f Filter) ([]Refund, error) {
 	if err := over(ctx); err != nil {
 		return nil, err

@@ -176,17 +176,17 @@ func listQuery(f store.Filter) (query string, args []any, possible bool) {
 		order = few
 	}
 	if !f.From.IsZero() {
-		and("created_at >= ?", ceil(f.From))
+		and(order+" >= ?", ceil(f.From))
 	}
 	if !f.Until.IsZero() {
-		and("created_at < ?", ceil(f.Until))
+		and(order+" < ?", ceil(f.Until))
 	}
 	if !plain(f.After.ID) {
 		return "", nil, false
 	}
 	if f.After != (store.Cursor{}) {
 		at := f.After.CreatedAt.UnixMicro()
-		and("created_at "+behind+"= ? AND (created_at "+behind+" ? OR id "+behind+" ?)", at, at, f.After.ID)
+		and(order+" "+behind+"= ? AND (created_at "+behind+" ? OR id "+behind+" ?)", at, at, f.After.ID)
 	}
 	query += " ORDER BY " + order + way + ", id" + way + " LIMIT ?"
 	if args = append(args, f.Limit); f.Limit <= 0 {
@@ -195,8 +195,8 @@ func listQuery(f store.Filter) (query string, args []any, possible bool) {
 	return query, args, true
 }
 
-// few is the column created_at for an ORDER BY of few rows. Without the leading +
-// SQLite, which knows no statistics, would read all rows by the index of that column.
+// few is the column created_at where there are few rows. Without the leading + SQLite,
+// which knows no statistics, would read all rows by the index of that column.
 const few = "+created_at"
 
 // remembered is the longest list whose refunds are kept in memory, so that the next
