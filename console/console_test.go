@@ -231,7 +231,7 @@ func TestPages(t *testing.T) {
 			seen, path := 0, "/?"+query+order
 			for pages := 0; path != "" && pages < 9; pages++ {
 				page := d.see(path)
-				for _, id := range strings.Fields(listed(page)) {
+				for id := range strings.FieldsSeq(listed(page)) {
 					if !ids[id] {
 						t.Errorf("%s: %s is none of them", query, id)
 					}

@@ -206,7 +206,7 @@ func (s *console) getLanguage(c *gin.Context) {
 	if c.Query("to") == "zh" {
 		to = "zh"
 	}
-	http.SetCookie(c.Writer, &http.Cookie{
+	http.SetCookie(c.Writer, &http.Cookie{ //nolint:gosec // no secret, and a host may serve plain HTTP behind a proxy
 		Name: languageCookie, Value: to, MaxAge: 365 * 24 * 60 * 60, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 		Secure: c.Request.TLS != nil,
 	})

@@ -178,7 +178,7 @@ func ago(d time.Duration, zh bool) string {
 			}
 			continue
 		}
-		d -= n * u.length
+		d %= u.length
 		parts = append(parts, strconv.Itoa(int(n))+map[bool]string{true: u.zh, false: u.en}[zh])
 		if len(parts) == 2 {
 			break

@@ -90,7 +90,7 @@ func (s *shop) mountOps(r gin.IRouter, m *alirefund.Module) {
 		case name == "" || len(name) > 64 || !s.isStaff(c.PostForm("token")):
 			writeLogin(c, http.StatusUnauthorized, true)
 		default:
-			http.SetCookie(c.Writer, &http.Cookie{
+			http.SetCookie(c.Writer, &http.Cookie{ //nolint:gosec // the example speaks plain HTTP, or stands behind a proxy that does not
 				Name: opsCookie, Value: in.begin(name), Path: opsPath, MaxAge: int(opsTime.Seconds()),
 				HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: c.Request.TLS != nil,
 			})

@@ -69,7 +69,7 @@ func manyInDatabase(b *testing.B, e engine, app string) store.Store {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer tx.Rollback() //nolint:errcheck // it was committed
+	defer tx.Rollback()
 	insert, err := tx.PrepareContext(b.Context(), d.text(`INSERT INTO {t}refunds (id, version, app, kind, order_id, out_trade_no, trade_no, auth_no, out_request_no,
 		amount, state, undelivered, created_at, next_at, settled_at, has_node, doc) VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?)`))
 	if err != nil {
