@@ -249,6 +249,42 @@ func TestPages(t *testing.T) {
 	}
 }
 
+// Where few of very many are meant, a page reads so many and no more, and the next goes on
+// behind them.
+func TestPagesOfFew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t)
+		want := 0
+		for n := range 2600 {
+			r := d.record(store.Refund{OutTradeNo: "order", OutRequestNo: fmt.Sprint(n), Amount: 1})
+			if n%200 == 7 {
+				want++
+				if _, _, err := d.Config.Store.Settle(t.Context(), r.ID, store.Settlement{Source: store.ByQuery, Attention: "look"}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			time.Sleep(time.Millisecond)
+		}
+		seen, pages, path := map[string]bool{}, 0, "/?show=attention"
+		for ; path != "" && pages < 9; pages++ {
+			page := d.see(path)
+			for id := range strings.FieldsSeq(listed(page)) {
+				if seen[id] {
+					t.Error(id, "is seen twice")
+				}
+				seen[id] = true
+			}
+			path = ""
+			if m := nextOf.FindStringSubmatch(page); m != nil {
+				path = "/" + strings.ReplaceAll(m[1], "&amp;", "&")
+			}
+		}
+		if len(seen) != want || pages != 3 {
+			t.Errorf("%d of %d are seen on %d pages", len(seen), want, pages)
+		}
+	})
+}
+
 // Every page and every refusal keeps the browser from running or loading anything else,
 // holds no style and no script of its own, and asks no other site.
 func TestPolicy(t *testing.T) {

@@ -72,6 +72,13 @@ func TestRedeliver(t *testing.T) {
 		if _, err := s.Module.Redeliver(ctx, "rf_unknown", store.RefundSucceeded, "lin"); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("of nothing: %v", err)
 		}
+		other, _, err := s.Config.Store.Open(ctx, store.Refund{Kind: store.Trade, App: "2021000000000099", OutTradeNo: "o", OutRequestNo: "n", Origin: store.FromNotice, State: store.Succeeded}.Identify(), store.Limit{}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Module.Redeliver(ctx, other.ID, store.RefundSucceeded, "lin"); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("of another application: %v", err)
+		}
 		s.ExpectTold("refund_succeeded refund_succeeded")
 	})
 }
