@@ -148,7 +148,7 @@ func TestFakeServesAnApplication(t *testing.T) {
 	if answer, err := client.RefundTrade(t.Context(), refund, gateway.Options{}); err != nil || answer.FundChange != "N" {
 		t.Errorf("repeated: %+v, %v", answer, err)
 	}
-	if n, err := notify.Open([]byte(<-notices), f.verifier()); err != nil || n.OutTradeNo() != "order-1" {
+	if n, err := notify.Open(within(t, notices), f.verifier()); err != nil || n.OutTradeNo() != "order-1" {
 		t.Errorf("the notice: %v", err)
 	}
 	_, text := f.do(http.MethodGet, "/fake/movements", "")
@@ -160,7 +160,7 @@ func TestFakeServesAnApplication(t *testing.T) {
 		t.Errorf("calls: %s", text)
 	}
 	f.says("console-refunds", `{"out_trade_no":"order-1","amount":"1.00"}`)
-	n, err := notify.Open([]byte(<-notices), f.verifier())
+	n, err := notify.Open(within(t, notices), f.verifier())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,6 +174,18 @@ func TestFakeServesAnApplication(t *testing.T) {
 	}
 	if acknowledged != 2 {
 		t.Errorf("notices: %s", text)
+	}
+}
+
+// within waits for a notice.
+func within(t *testing.T, notices <-chan string) []byte {
+	t.Helper()
+	select {
+	case body := <-notices:
+		return []byte(body)
+	case <-time.After(20 * time.Second):
+		t.Fatal("no notice came")
+		return nil
 	}
 }
 
