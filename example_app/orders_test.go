@@ -144,8 +144,8 @@ func TestBookedOnce(t *testing.T) {
 
 func TestConnect(t *testing.T) {
 	for url, want := range map[string]string{
-		"mysql://shop:p%40ss%2Fw:d@db:3307/shop?tls=skip-verify": "shop:p@ss/w:d@tcp(db:3307)/shop?tls=skip-verify",
-		"mysql://root@127.0.0.1/test":                            "root@tcp(127.0.0.1:3306)/test",
+		"mysql://shop:p%40ss%2Fw:d@db:3307/shop?tls=skip-verify": "shop:p@ss/w:d@tcp(db:3307)/shop?timeout=5s&tls=skip-verify",
+		"mysql://root@127.0.0.1/test":                            "root@tcp(127.0.0.1:3306)/test?timeout=5s",
 	} {
 		if got, err := mysqlDSN(url); err != nil || got != want {
 			t.Errorf("%s is %s, %v; want %s", url, got, err, want)
