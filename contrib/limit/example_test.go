@@ -9,7 +9,9 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/alirefund/alirefund"
+	"github.com/alirefund/alirefund/alipaytest"
 	"github.com/alirefund/alirefund/contrib/limit"
+	"github.com/alirefund/alirefund/signer"
 	"github.com/alirefund/alirefund/store"
 )
 
@@ -53,7 +55,10 @@ func ExampleNotices() {
 	if err != nil {
 		panic(err)
 	}
-	var m *alirefund.Module // by alirefund.New
+	m, err := alirefund.New(config())
+	if err != nil {
+		panic(err)
+	}
 	r := gin.New()
 	if err := r.SetTrustedProxies([]string{"10.0.0.0/8"}); err != nil { // whose X-Forwarded-For is true
 		panic(err)
@@ -61,4 +66,12 @@ func ExampleNotices() {
 	m.MountNotify(r.Group("/alipay", notices.Handle))
 	fmt.Printf("%+v\n", notices.Counts())
 	// Output: {Genuine:0 Refused:0 Waited:0 Limited:0 Addresses:0}
+}
+
+// config is a host's, beside a fake Alipay.
+func config() alirefund.Config {
+	alipay := alipaytest.New(alipaytest.Config{})
+	sign, _ := signer.FromPEM(alipay.AppPrivateKey())
+	verify, _ := signer.VerifierFromPEM(alipay.AlipayPublicKey())
+	return alirefund.Config{App: alirefund.App{ID: alipay.AppID(), Signer: sign, Verifier: verify}, Store: store.NewMemory()}
 }

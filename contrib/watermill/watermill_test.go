@@ -3,6 +3,7 @@ package watermill_test
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -38,6 +39,12 @@ func (b *broker) Publish(topic string, messages ...*message.Message) error {
 }
 
 func (b *broker) Close() error { panic("it is the host's to close") }
+
+func (b *broker) all() []*message.Message {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.took)
+}
 
 func (b *broker) set(down bool) {
 	b.mu.Lock()
@@ -94,7 +101,7 @@ func TestEvents(t *testing.T) {
 		}
 		schema := compile(t)
 		sequence := ""
-		for _, m := range b.took[:2] {
+		for _, m := range b.all()[:2] {
 			var e map[string]any
 			if err := json.Unmarshal(m.Payload, &e); err != nil {
 				t.Fatal(err)
@@ -107,7 +114,7 @@ func TestEvents(t *testing.T) {
 			}
 			sequence = e["sequence"].(string)
 		}
-		for _, m := range b.took {
+		for _, m := range b.all() {
 			if err := schema.Validate(shoptest.Must(jsonschema.UnmarshalJSON(strings.NewReader(string(m.Payload))))); err != nil {
 				t.Errorf("%v: %s", err, m.Payload)
 			}
@@ -151,8 +158,8 @@ func TestBrokerThatIsDown(t *testing.T) {
 		}
 		shoptest.Must(s.Module.ReplayTo(t.Context(), "watermill", store.Filter{}, "somebody", false))
 		time.Sleep(time.Second)
-		if len(b.took) != 2 || b.took[1].UUID != b.took[0].UUID+".1" {
-			t.Errorf("replayed %v", b.took)
+		if took := b.all(); len(took) != 2 || took[1].UUID != took[0].UUID+".1" {
+			t.Errorf("replayed %v", took)
 		}
 	})
 }
