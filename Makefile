@@ -90,7 +90,7 @@ crash: ## kill the example KILLS=100 times during REFUNDS=4000, on SQLite, Postg
 # -crash.seed=1'. One part alone: FLAGS='-run ^TestSeveral$$/^postgres$$/^rolled$$'.
 several: REFUNDS = 10000
 several: ## three processes of the example on one PostgreSQL, and on one Redis: killed KILLS=100 times during REFUNDS=10000, and, over LOAD=5m, restarted in turn and cut off
-	cd example_app && go test -count=1 -v -timeout 60m -run '^TestSeveral$$' . -several.refunds=$(REFUNDS) -several.kills=$(KILLS) -several.load=$(LOAD) $(FLAGS)
+	cd example_app && go test -count=1 -v -timeout 60m -parallel 4 -run '^TestSeveral$$' . -several.refunds=$(REFUNDS) -several.kills=$(KILLS) -several.load=$(LOAD) $(FLAGS)
 
 # FLAGS='-soak.store=redis://127.0.0.1:6379/9 -soak.most=100'.
 soak: ## one process of the example under half its load for MINUTES=30: what it needs must stay the same

@@ -77,7 +77,7 @@ func TestSoak(t *testing.T) {
 		case <-tick.C:
 		case <-ctx.Done():
 		}
-		if ctx.Err() != nil || time.Since(began) >= time.Duration(minute)*time.Minute {
+		if passed := time.Since(began); ctx.Err() != nil && passed < time.Minute || passed >= time.Duration(minute)*time.Minute {
 			last := samples[len(samples)-1]
 			t.Logf("minute %d: %s; RSS %.0f MB, alive %.1f MB, %.0f goroutines, %.0f files", minute, routes.take(),
 				last["process_resident_memory_bytes"]/1e6, last["go_gc_heap_live_bytes"]/1e6, last["go_goroutines"], last["process_open_fds"])
