@@ -168,7 +168,9 @@ func listen(ctx context.Context, addr string) (_ net.Listener, base string, err 
 // serve serves until ctx ends, and then while leave waits; after that it accepts nothing
 // more, and lets what is in flight end within patience.
 func serve(ctx context.Context, listener net.Listener, h http.Handler, leave func(), patience time.Duration) error {
-	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second}
+	// Connections stay open for longer than a load balancer keeps them unused (often a
+	// minute): whoever closes one first takes along a request that is just being sent.
+	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	select {

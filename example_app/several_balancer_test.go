@@ -43,7 +43,7 @@ type target struct {
 const readyEvery = 50 * time.Millisecond
 
 func newBalancer(t *testing.T, seed uint64, processes []*process) *balancer {
-	b := &balancer{rand: rand.New(rand.NewPCG(seed, 2)), transport: http.Transport{MaxIdleConnsPerHost: 100}}
+	b := &balancer{rand: rand.New(rand.NewPCG(seed, 2)), transport: http.Transport{MaxIdleConnsPerHost: 100, IdleConnTimeout: time.Minute}}
 	b.Rewrite = func(*httputil.ProxyRequest) {} // RoundTrip says where to
 	b.Transport = b
 	b.ErrorHandler = func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) }
