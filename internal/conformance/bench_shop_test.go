@@ -103,13 +103,18 @@ func (a *counterpart) serve(b *testing.B, s store.Store) (url string) {
 func post(b *testing.B, h http.Handler, path, kind, body, want string) func() {
 	request := httptest.NewRequestWithContext(b.Context(), http.MethodPost, path, strings.NewReader(body))
 	request.Header.Set("Content-Type", kind)
-	w := httptest.NewRecorder()
+	w := withDeadline{httptest.NewRecorder()}
 	return func() {
 		if h.ServeHTTP(w, request); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), want) {
 			b.Fatal(w.Code, w.Body)
 		}
 	}
 }
+
+// withDeadline is a recorder that takes a read deadline, as a server's writer does.
+type withDeadline struct{ *httptest.ResponseRecorder }
+
+func (withDeadline) SetReadDeadline(time.Time) error { return nil }
 
 // trade adds an order.
 func (a *counterpart) trade(n int) (order string) {
