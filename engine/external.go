@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/alirefund/alirefund/notify"
 	"github.com/alirefund/alirefund/store"
@@ -80,11 +81,12 @@ func (e *Engine) askEach(ctx context.Context, rows []store.Refund) error {
 	return ErrUnsettled
 }
 
-// deliverAll delivers what is due of each refund, and fails if anything remains.
+// deliverAll delivers what is due of each refund, waits for what others deliver just
+// now, and fails if anything remains.
 func (e *Engine) deliverAll(ctx context.Context, rows []store.Refund, c *claim) error {
 	all := true
 	for _, r := range rows {
-		if !e.conclude(ctx, r, c, true).complete {
+		if !e.conclude(ctx, r, c, true).complete && !e.othersDeliver(ctx, r) {
 			all = false
 		}
 	}
@@ -92,4 +94,33 @@ func (e *Engine) deliverAll(ctx context.Context, rows []store.Refund, c *claim) 
 		return ErrUnsettled
 	}
 	return nil
+}
+
+// othersDeliver waits while somebody delivers what is due of a refund, here or in
+// another process, for half of what a hook may take at most, and tells whether the host
+// has taken all of it. A notice often comes while the answer's hook runs; refused, it
+// would come again four minutes later.
+func (e *Engine) othersDeliver(ctx context.Context, r store.Refund) bool {
+	late := time.After(e.config.Times.HookTimeout / 2)
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		_, here := e.delivering.Load(r.ID)
+		now, err := e.ledger.Get(ctx, r.ID)
+		if err != nil {
+			return false
+		}
+		due := now.Due()
+		if len(due) == 0 {
+			return true
+		}
+		if !here && !slices.ContainsFunc(due, func(event store.Event) bool { return now.DeliveryLease(event).Until.After(now.AsOf) }) {
+			return false
+		}
+		select {
+		case <-time.After(pause):
+		case <-late:
+			return false
+		case <-ctx.Done():
+			return false
+		}
+	}
 }

@@ -81,21 +81,12 @@ var rolledFaults = []alipaytest.Fault{
 	{Kind: alipaytest.LooseTypes},
 }
 
-// noticesLater lets each notice come ten seconds after its refund, when that has been
-// answered: one that comes while a hook runs is not taken, and comes again.
-func (c *crash) noticesLater() {
-	for range 2 * c.refunds {
-		c.fake.Inject(alipaytest.Fault{Kind: alipaytest.NoticeLate, Delay: 10 * crashPace})
-	}
-}
-
 // rolled restarts one process after the other by SIGTERM, twice round, under load. No
 // request fails but by the documented 503 "nothing was sent", and each notice is taken
 // when it comes first.
 func rolled(t *testing.T, binary string, seed uint64, where string) {
 	began := time.Now()
 	c := newCrash(t, binary, seed, course{refunds: *severalRefunds, processes: severalProcesses, balanced: true, clients: 64, load: *severalLoad, faults: rolledFaults, rate: 0.3})
-	c.noticesLater()
 	c.flags = append(c.flags, "-timeout", patientTimeout)
 	c.prepare(where)
 	c.play(c.roll)

@@ -12,8 +12,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/alirefund/alirefund/alipaytest"
 )
 
 var (
@@ -39,8 +37,6 @@ func TestSoak(t *testing.T) {
 	}
 	c := newCrash(t, build(t), crashSeedOrFresh(), course{
 		processes: 1, balanced: true, clients: 64,
-		// A notice that comes while the hook runs is not taken, and comes again minutes later.
-		faults: []alipaytest.Fault{{Kind: alipaytest.NoticeLate, Delay: 5 * time.Second}}, rate: 1,
 	})
 	c.flags = append(c.flags, "-timeout", patientTimeout)
 	routes := newRoutes()
