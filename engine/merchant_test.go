@@ -127,57 +127,61 @@ func TestMerchantsTokenIsFetched(t *testing.T) {
 // A host that cannot say a token for the moment: nothing is asked, and nobody is
 // called for it. One that has none any more: a person is.
 func TestTokenThatCannotBeHad(t *testing.T) {
-	token, fail := "t1", error(nil)
-	s := shoptest.NewShop(t, func(c *alirefund.Config) {
-		c.AppAuthToken = func(context.Context, string) (string, error) { return token, fail }
+	synctest.Test(t, func(t *testing.T) {
+		token, fail := "t1", error(nil)
+		s := shoptest.NewShop(t, func(c *alirefund.Config) {
+			c.AppAuthToken = func(context.Context, string) (string, error) { return token, fail }
+		})
+		s.Trade()
+		s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.LostRequest})
+		r := s.Refund(`{"out_trade_no":"6823789339978248","refund_amount":"1","out_request_no":"R1","merchant":"m"}`)
+		s.Expect(r, 202, "pending")
+		calls := len(s.Alipay.Calls())
+
+		token, fail = "", shoptest.ErrHost
+		if g := s.Get(r.Str("id")); g.Str("attention") != "" || len(s.Alipay.Calls()) != calls {
+			t.Errorf("while the host is down: %s", g.Text)
+		}
+		s.ExpectTold("")
+
+		token, fail = "", nil
+		if g := s.Get(r.Str("id")); g.Str("attention") == "" || len(s.Alipay.Calls()) != calls {
+			t.Errorf("without a token: %s", g.Text)
+		}
+		s.ExpectTold("refund_unresolved")
+		if r := s.Refund(`{"out_trade_no":"6823789339978248","refund_amount":"1","out_request_no":"R2","merchant":"m"}`); r.Status != 503 || r.Str("code") != "nothing_sent" {
+			t.Errorf("%d %s", r.Status, r.Text)
+		}
+
+		// A token that comes with the request goes before the host's.
+		s.Expect(s.Refund(`{"out_trade_no":"6823789339978248","refund_amount":"1","out_request_no":"R3","merchant":"m","app_auth_token":"t3"}`), 200, "succeeded")
+		all := s.Alipay.Calls()
+		if got := all[len(all)-1].Params["app_auth_token"]; got != "t3" {
+			t.Errorf("called with %q", got)
+		}
 	})
-	s.Trade()
-	s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.LostRequest})
-	r := s.Refund(`{"out_trade_no":"6823789339978248","refund_amount":"1","out_request_no":"R1","merchant":"m"}`)
-	s.Expect(r, 202, "pending")
-	calls := len(s.Alipay.Calls())
-
-	token, fail = "", shoptest.ErrHost
-	if g := s.Get(r.Str("id")); g.Str("attention") != "" || len(s.Alipay.Calls()) != calls {
-		t.Errorf("while the host is down: %s", g.Text)
-	}
-	s.ExpectTold("")
-
-	token, fail = "", nil
-	if g := s.Get(r.Str("id")); g.Str("attention") == "" || len(s.Alipay.Calls()) != calls {
-		t.Errorf("without a token: %s", g.Text)
-	}
-	s.ExpectTold("refund_unresolved")
-	if r := s.Refund(`{"out_trade_no":"6823789339978248","refund_amount":"1","out_request_no":"R2","merchant":"m"}`); r.Status != 503 || r.Str("code") != "nothing_sent" {
-		t.Errorf("%d %s", r.Status, r.Text)
-	}
-
-	// A token that comes with the request goes before the host's.
-	s.Expect(s.Refund(`{"out_trade_no":"6823789339978248","refund_amount":"1","out_request_no":"R3","merchant":"m","app_auth_token":"t3"}`), 200, "succeeded")
-	all := s.Alipay.Calls()
-	if got := all[len(all)-1].Params["app_auth_token"]; got != "t3" {
-		t.Errorf("called with %q", got)
-	}
 }
 
 // A token is forgotten once the refund that it came for is settled.
 func TestTokenIsForgotten(t *testing.T) {
-	s := shoptest.NewShop(t, func(c *alirefund.Config) {
-		c.AppAuthToken = func(context.Context, string) (string, error) { return "fetched", nil }
-	})
-	s.Trade()
-	body := `{"out_trade_no":"6823789339978248","refund_amount":"1","out_request_no":"R1","merchant":"m"`
-	s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.Refusal, SubCode: "ACQ.SELLER_BALANCE_NOT_ENOUGH"})
-	if r := s.Refund(body + `,"app_auth_token":"came"}`); r.Status != 422 {
-		t.Fatalf("%d %s", r.Status, r.Text)
-	}
-	s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.LostAnswer})
-	s.Expect(s.Refund(body+`}`), 200, "succeeded")
-	for _, c := range s.Alipay.Calls()[1:] {
-		if c.Params["app_auth_token"] != "fetched" {
-			t.Errorf("%s with %q", c.Method, c.Params["app_auth_token"])
+	synctest.Test(t, func(t *testing.T) {
+		s := shoptest.NewShop(t, func(c *alirefund.Config) {
+			c.AppAuthToken = func(context.Context, string) (string, error) { return "fetched", nil }
+		})
+		s.Trade()
+		body := `{"out_trade_no":"6823789339978248","refund_amount":"1","out_request_no":"R1","merchant":"m"`
+		s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.Refusal, SubCode: "ACQ.SELLER_BALANCE_NOT_ENOUGH"})
+		if r := s.Refund(body + `,"app_auth_token":"came"}`); r.Status != 422 {
+			t.Fatalf("%d %s", r.Status, r.Text)
 		}
-	}
+		s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.LostAnswer})
+		s.Expect(s.Refund(body+`}`), 200, "succeeded")
+		for _, c := range s.Alipay.Calls()[1:] {
+			if c.Params["app_auth_token"] != "fetched" {
+				t.Errorf("%s with %q", c.Method, c.Params["app_auth_token"])
+			}
+		}
+	})
 }
 
 // Alipay's answer to a wrong signature quotes the whole text that was to be

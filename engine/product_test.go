@@ -50,7 +50,7 @@ func TestUnknownProductIsNeverSentNorAskedAbout(t *testing.T) {
 					ctx, cancel := context.WithCancel(t.Context())
 					defer cancel()
 					go e.Run(ctx)
-					time.Sleep(48 * time.Hour)
+					time.Sleep(25 * time.Hour)
 					result, err := e.Get(t.Context(), recorded.ID)
 					if err != nil || result.Refund.State != store.Pending || !strings.Contains(result.Refund.Attention, "upgrade this process") {
 						t.Errorf("it is %s with attention %q, %v", result.Refund.State, result.Refund.Attention, err)

@@ -16,26 +16,28 @@ import (
 // A trade_no is looked up once for each merchant, with the merchant's token, and
 // remembered though the refund is unresolved.
 func TestTradeNoIsRememberedByMerchant(t *testing.T) {
-	s := shoptest.NewShop(t)
-	trade := s.Trade()
-	body := func(merchant, number string) string {
-		return fmt.Sprintf(`{"trade_no":%q,"refund_amount":"1","out_request_no":%q,"merchant":%q,"app_auth_token":"token of %s"}`, trade.TradeNo, number, merchant, merchant)
-	}
-	s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.LostRequest})
-	s.Expect(s.Refund(body("a", "R1")), 202, "pending")
-	s.Expect(s.Refund(body("a", "R2")), 200, "succeeded")
-	if n := s.Calls(gateway.MethodTradeQuery); n != 1 {
-		t.Errorf("looked up %d times for one merchant", n)
-	}
-	s.Expect(s.Refund(body("b", "R3")), 200, "succeeded")
-	if n := s.Calls(gateway.MethodTradeQuery); n != 2 {
-		t.Errorf("looked up %d times for two merchants", n)
-	}
-	for _, c := range s.Alipay.Calls() {
-		if !slices.Contains([]string{"token of a", "token of b"}, c.Params["app_auth_token"]) {
-			t.Errorf("%s with %q", c.Method, c.Params["app_auth_token"])
+	synctest.Test(t, func(t *testing.T) {
+		s := shoptest.NewShop(t)
+		trade := s.Trade()
+		body := func(merchant, number string) string {
+			return fmt.Sprintf(`{"trade_no":%q,"refund_amount":"1","out_request_no":%q,"merchant":%q,"app_auth_token":"token of %s"}`, trade.TradeNo, number, merchant, merchant)
 		}
-	}
+		s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.LostRequest})
+		s.Expect(s.Refund(body("a", "R1")), 202, "pending")
+		s.Expect(s.Refund(body("a", "R2")), 200, "succeeded")
+		if n := s.Calls(gateway.MethodTradeQuery); n != 1 {
+			t.Errorf("looked up %d times for one merchant", n)
+		}
+		s.Expect(s.Refund(body("b", "R3")), 200, "succeeded")
+		if n := s.Calls(gateway.MethodTradeQuery); n != 2 {
+			t.Errorf("looked up %d times for two merchants", n)
+		}
+		for _, c := range s.Alipay.Calls() {
+			if !slices.Contains([]string{"token of a", "token of b"}, c.Params["app_auth_token"]) {
+				t.Errorf("%s with %q", c.Method, c.Params["app_auth_token"])
+			}
+		}
+	})
 }
 
 // Only a signed answer about the very trade says what its order is, or that there

@@ -143,49 +143,53 @@ func TestFieldThatIsLeftOutDiffers(t *testing.T) {
 
 // What had failed, and freed its amount, does not get it back for nothing.
 func TestFailedRefundIsLimitedAgain(t *testing.T) {
-	s := shoptest.NewShop(t, shoptest.Total(88_88))
-	s.Alipay.AddTrade(alipaytest.Trade{OutTradeNo: shoptest.Order, Total: 1000_00}) // Alipay would allow far more
-	s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.Refusal, SubCode: "ACQ.SELLER_BALANCE_NOT_ENOUGH"})
-	if r := s.Refund(shoptest.Numbered("R1", "80.00")); r.Status != 422 {
-		t.Fatalf("%d %s", r.Status, r.Text)
-	}
-	s.Expect(s.Refund(shoptest.Numbered("R2", "70.00")), 200, "succeeded")
-	r := s.Refund(shoptest.Numbered("R1", "80.00"))
-	if r.Str("code") != "exceeds_order" || r.Str("detail") != "80.00 is more than the 18.88 left of the order's 88.88" {
-		t.Errorf("%d %s", r.Status, r.Text)
-	}
-	s.ExpectMoved("R2=70.00")
+	synctest.Test(t, func(t *testing.T) {
+		s := shoptest.NewShop(t, shoptest.Total(88_88))
+		s.Alipay.AddTrade(alipaytest.Trade{OutTradeNo: shoptest.Order, Total: 1000_00}) // Alipay would allow far more
+		s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.Refusal, SubCode: "ACQ.SELLER_BALANCE_NOT_ENOUGH"})
+		if r := s.Refund(shoptest.Numbered("R1", "80.00")); r.Status != 422 {
+			t.Fatalf("%d %s", r.Status, r.Text)
+		}
+		s.Expect(s.Refund(shoptest.Numbered("R2", "70.00")), 200, "succeeded")
+		r := s.Refund(shoptest.Numbered("R1", "80.00"))
+		if r.Str("code") != "exceeds_order" || r.Str("detail") != "80.00 is more than the 18.88 left of the order's 88.88" {
+			t.Errorf("%d %s", r.Status, r.Text)
+		}
+		s.ExpectMoved("R2=70.00")
+	})
 }
 
 // OrderTotal is asked for what the order is known by, for every new refund and no
 // known one; a total that it does not know limits nothing.
 func TestWhatOrderTotalIsAsked(t *testing.T) {
-	var asked []alirefund.Order
-	known, fail := true, error(nil)
-	s := shoptest.NewShop(t, func(c *alirefund.Config) {
-		c.OrderTotal = func(_ context.Context, o alirefund.Order) (money.Amount, bool, error) {
-			asked = append(asked, o)
-			return 88_88, known, fail
+	synctest.Test(t, func(t *testing.T) {
+		var asked []alirefund.Order
+		known, fail := true, error(nil)
+		s := shoptest.NewShop(t, func(c *alirefund.Config) {
+			c.OrderTotal = func(_ context.Context, o alirefund.Order) (money.Amount, bool, error) {
+				asked = append(asked, o)
+				return 88_88, known, fail
+			}
+		})
+		s.Alipay.AddTrade(alipaytest.Trade{OutTradeNo: shoptest.Order, Total: 1000_00})
+		s.Expect(s.Refund(shoptest.Numbered("R1", "70.00")), 200, "succeeded")
+		fail = shoptest.ErrHost
+		s.Expect(s.Refund(shoptest.Numbered("R1", "70.00")), 200, "succeeded")
+		fail, known = nil, false
+		s.Expect(s.Refund(shoptest.Numbered("R2", "90.00")), 200, "succeeded")
+		s.Refund(shoptest.Partly[:len(shoptest.Partly)-1] + `,"merchant":"m","app_auth_token":"t"}`)
+		packet := s.Coupon(s.Packet("C1", ""))
+		app := s.Alipay.AppID()
+		want := []alirefund.Order{
+			{App: app, Kind: store.Trade, OutTradeNo: shoptest.Order},
+			{App: app, Kind: store.Trade, OutTradeNo: shoptest.Order},
+			{App: app, Kind: store.Trade, Merchant: "m", OutTradeNo: shoptest.Order},
+			{App: app, Kind: store.Coupon, AuthNo: packet.Str("auth_no")},
+		}
+		if !slices.Equal(asked, want) {
+			t.Errorf("asked for %+v", asked)
 		}
 	})
-	s.Alipay.AddTrade(alipaytest.Trade{OutTradeNo: shoptest.Order, Total: 1000_00})
-	s.Expect(s.Refund(shoptest.Numbered("R1", "70.00")), 200, "succeeded")
-	fail = shoptest.ErrHost
-	s.Expect(s.Refund(shoptest.Numbered("R1", "70.00")), 200, "succeeded")
-	fail, known = nil, false
-	s.Expect(s.Refund(shoptest.Numbered("R2", "90.00")), 200, "succeeded")
-	s.Refund(shoptest.Partly[:len(shoptest.Partly)-1] + `,"merchant":"m","app_auth_token":"t"}`)
-	packet := s.Coupon(s.Packet("C1", ""))
-	app := s.Alipay.AppID()
-	want := []alirefund.Order{
-		{App: app, Kind: store.Trade, OutTradeNo: shoptest.Order},
-		{App: app, Kind: store.Trade, OutTradeNo: shoptest.Order},
-		{App: app, Kind: store.Trade, Merchant: "m", OutTradeNo: shoptest.Order},
-		{App: app, Kind: store.Coupon, AuthNo: packet.Str("auth_no")},
-	}
-	if !slices.Equal(asked, want) {
-		t.Errorf("asked for %+v", asked)
-	}
 }
 
 // A ledger that does not say whether the refund is known: nothing is sent.
@@ -283,50 +287,52 @@ func TestNothingSentIsNotSaidAfterASend(t *testing.T) {
 // A refund that is known needs no reservation; it fails, and another takes what
 // that freed, before it is opened again. Then it needs one.
 func TestLimitOfARefundThatFailsMeanwhile(t *testing.T) {
-	s := shoptest.NewShop(t, shoptest.Total(88_88))
-	s.Alipay.AddTrade(alipaytest.Trade{OutTradeNo: shoptest.Order, Total: 1000_00}) // Alipay would allow far more
-	memory := s.Config.Store
-	ctx := t.Context()
-	first := store.Refund{
-		Kind: store.Trade, App: s.Config.App.ID, OutTradeNo: shoptest.Order, OutRequestNo: "R1", Amount: 80_00,
-		State: store.Pending, Origin: store.FromRequest,
-		Request: `{"out_trade_no":"6823789339978248","refund_amount":"80.00","out_request_no":"R1"}`,
-	}.Identify()
-	if _, _, err := memory.Open(ctx, first, store.Limit{Total: 88_88, Known: true}, nil); err != nil {
-		t.Fatal(err)
-	}
-	send, err := memory.Sending(ctx, first.ID, store.Permission{Lease: time.Minute}) // another process is at it
-	if err != nil {
-		t.Fatal(err)
-	}
-	fails := func() { // the other process: the first fails, and another takes what that freed
-		if r, _, err := memory.Settle(ctx, first.ID, store.Settlement{
-			Source: store.ByAnswer, Attempt: send.Number, Token: send.Token,
-			Finding: store.Refusal, Retryable: true, Code: "40004", SubCode: "ACQ.SELLER_BALANCE_NOT_ENOUGH",
-		}); err != nil || !r.CanReopen() {
-			t.Errorf("%+v, %v", r, err)
+	synctest.Test(t, func(t *testing.T) {
+		s := shoptest.NewShop(t, shoptest.Total(88_88))
+		s.Alipay.AddTrade(alipaytest.Trade{OutTradeNo: shoptest.Order, Total: 1000_00}) // Alipay would allow far more
+		memory := s.Config.Store
+		ctx := t.Context()
+		first := store.Refund{
+			Kind: store.Trade, App: s.Config.App.ID, OutTradeNo: shoptest.Order, OutRequestNo: "R1", Amount: 80_00,
+			State: store.Pending, Origin: store.FromRequest,
+			Request: `{"out_trade_no":"6823789339978248","refund_amount":"80.00","out_request_no":"R1"}`,
+		}.Identify()
+		if _, _, err := memory.Open(ctx, first, store.Limit{Total: 88_88, Known: true}, nil); err != nil {
+			t.Fatal(err)
 		}
-		s.Expect(s.Refund(shoptest.Numbered("R2", "80.00")), 200, "succeeded")
-	}
-	var once atomic.Bool
-	s.Around(func(_ context.Context, c shoptest.Call, call func() error) error {
-		defer func() {
-			if c.Name == "Get" && once.CompareAndSwap(false, true) {
-				fails()
+		send, err := memory.Sending(ctx, first.ID, store.Permission{Lease: time.Minute}) // another process is at it
+		if err != nil {
+			t.Fatal(err)
+		}
+		fails := func() { // the other process: the first fails, and another takes what that freed
+			if r, _, err := memory.Settle(ctx, first.ID, store.Settlement{
+				Source: store.ByAnswer, Attempt: send.Number, Token: send.Token,
+				Finding: store.Refusal, Retryable: true, Code: "40004", SubCode: "ACQ.SELLER_BALANCE_NOT_ENOUGH",
+			}); err != nil || !r.CanReopen() {
+				t.Errorf("%+v, %v", r, err)
 			}
-		}()
-		return call()
+			s.Expect(s.Refund(shoptest.Numbered("R2", "80.00")), 200, "succeeded")
+		}
+		var once atomic.Bool
+		s.Around(func(_ context.Context, c shoptest.Call, call func() error) error {
+			defer func() {
+				if c.Name == "Get" && once.CompareAndSwap(false, true) {
+					fails()
+				}
+			}()
+			return call()
+		})
+		if r := s.Refund(shoptest.Numbered("R1", "80.00")); r.Str("code") != "exceeds_order" || !strings.Contains(r.Str("detail"), "8.88") {
+			t.Errorf("%d %s", r.Status, r.Text)
+		}
+		var sum money.Amount
+		for _, m := range s.Alipay.Movements() {
+			sum += m.Amount
+		}
+		if sum != 80_00 {
+			t.Errorf("%s moved of an order of 88.88: %s", sum, s.Moved())
+		}
 	})
-	if r := s.Refund(shoptest.Numbered("R1", "80.00")); r.Str("code") != "exceeds_order" || !strings.Contains(r.Str("detail"), "8.88") {
-		t.Errorf("%d %s", r.Status, r.Text)
-	}
-	var sum money.Amount
-	for _, m := range s.Alipay.Movements() {
-		sum += m.Amount
-	}
-	if sum != 80_00 {
-		t.Errorf("%s moved of an order of 88.88: %s", sum, s.Moved())
-	}
 }
 
 func TestHeadless(t *testing.T) { synctest.Test(t, inHeadless) }

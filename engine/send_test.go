@@ -20,18 +20,20 @@ import (
 // An answer that says less was refunded of the trade in all than was asked for
 // is the answer to another refund.
 func TestAnswerWithASmallerFee(t *testing.T) {
-	s := shoptest.NewShop(t)
-	s.Trade()
-	s.Config.HTTPClient = &http.Client{Transport: &replaying{RoundTripper: s.Alipay.HTTPClient().Transport}}
-	s.Restart()
-	s.Expect(s.Refund(shoptest.Numbered("R1", "1.00")), 200, "succeeded")
-	r := s.Refund(shoptest.Numbered("R2", "80.00"))
-	s.Expect(r, 202, "pending")
-	if !strings.Contains(r.Str("attention"), "another refund") {
-		t.Errorf("attention %q", r.Str("attention"))
-	}
-	s.ExpectMoved("R1=1.00")
-	s.ExpectTold("refund_succeeded refund_unresolved")
+	synctest.Test(t, func(t *testing.T) {
+		s := shoptest.NewShop(t)
+		s.Trade()
+		s.Config.HTTPClient = &http.Client{Transport: &replaying{RoundTripper: s.Alipay.HTTPClient().Transport}}
+		s.Restart()
+		s.Expect(s.Refund(shoptest.Numbered("R1", "1.00")), 200, "succeeded")
+		r := s.Refund(shoptest.Numbered("R2", "80.00"))
+		s.Expect(r, 202, "pending")
+		if !strings.Contains(r.Str("attention"), "another refund") {
+			t.Errorf("attention %q", r.Str("attention"))
+		}
+		s.ExpectMoved("R1=1.00")
+		s.ExpectTold("refund_succeeded refund_unresolved")
+	})
 }
 
 // replaying sends the first refund, and answers every later one by its answer.
