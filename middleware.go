@@ -22,9 +22,6 @@ const MaxBody = notify.MaxBody
 // milliseconds; a stranger's could take as long as they like.
 const bodyTime = 10 * time.Second
 
-// success is what Alipay takes as an acknowledgement: these seven bytes.
-const success = "success"
-
 // keys of gin.Context.
 const (
 	actorKey        = "alirefund.actor"
@@ -80,7 +77,7 @@ func (m *Module) Notifications() gin.HandlerFunc {
 			return nil
 		})
 		switch {
-		case errors.Is(err, errNotAcknowledged), err == nil && held.Written():
+		case errors.Is(err, errNotAcknowledged):
 			held.release() // the host's own words
 			c.Abort()
 		case err != nil:
@@ -133,11 +130,6 @@ func (m *Module) receive(c *gin.Context) (*notify.Notification, error) {
 		return nil, fmt.Errorf("%w: %w", notify.ErrNotOurs, err)
 	}
 	return m.ReceiveFor(c.Request, appID)
-}
-
-func acknowledge(c *gin.Context) {
-	c.Abort()
-	c.String(http.StatusOK, success)
 }
 
 // refuse answers a genuine notification with anything but success, and says why in
