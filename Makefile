@@ -1,6 +1,8 @@
 # Go and make are all that `make test` needs. Each module is tested on its own,
 # with its own versions: go.work is only for `go run ./example_app`.
 MODULES   := . example_app contrib/otel contrib/watermill contrib/limit
+# What hosts may require, each tagged with its folder before the version.
+PUBLISHED := . $(patsubst %/go.mod,%,$(wildcard contrib/*/go.mod store/*/go.mod))
 BENCHTIME ?= 1s
 FUZZTIME  ?= 30s
 FUZZ      ?= ^Fuzz
@@ -26,10 +28,10 @@ export GOWORK := off
 # in-modules COMMAND: run it in each module's folder, and stop at the first failure.
 in-modules = @set -e; for m in $(MODULES); do echo "== $$m: $(1)"; (cd "$$m" && $(1)); done
 
-.PHONY: help test race lint bench fuzz model chaos alipaysdk redocly axe conformance crash several soak modules
+.PHONY: help test race lint bench fuzz model chaos alipaysdk redocly axe conformance crash several soak release release-check modules
 
 help: ## what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # internal/openapi is slow to build with the race detector, and shares nothing.
 test lint fuzz modules: MODULES += internal/openapi
@@ -39,7 +41,7 @@ test: ## every module's tests, in random order
 race: ## the same under the race detector (needs a C compiler)
 	$(call in-modules,go test -race -shuffle=on ./...)
 
-lint: MODULES += internal/conformance store/redisstore
+lint: MODULES += internal/conformance internal/release store/redisstore
 lint: ## formatting and linters, at pinned versions
 	@echo "== gofumpt"; files=$$($(GOFUMPT) -l .) && if [ -n "$$files" ]; then echo "not formatted by gofumpt:"; echo "$$files"; exit 1; fi
 	$(call in-modules,$(GOLANGCI) run --config "$(CURDIR)/.golangci.yml" ./...)
@@ -95,6 +97,16 @@ several: ## three processes of the example on one PostgreSQL, and on one Redis: 
 # FLAGS='-soak.store=redis://127.0.0.1:6379/9 -soak.most=100'.
 soak: ## one process of the example under half its load for MINUTES=30: what it needs must stay the same
 	cd example_app && go test -count=1 -v -timeout 0 -run '^TestSoak$$' . -soak.minutes=$(MINUTES) $(FLAGS)
+
+release-check: ## build the modules as a host gets them: from a module proxy's zips, without replacements
+	cd internal/release && go test -count=1 ./...
+
+release: ## let the modules require each other at VERSION=v0.1.0; docs/releasing.md has the rest
+	@echo '$(VERSION)' | grep -Eqx 'v[01]\.[0-9]+\.[0-9]+(-[0-9A-Za-z.]+)?' || { echo 'VERSION=v0.1.0, or another semantic version'; exit 1; }
+	@set -e; for m in $(PUBLISHED) example_app internal/conformance internal/openapi; do \
+	  for r in $$(sed -n 's|^.*\(github.com/alirefund/alirefund[^ ]*\) v.*|\1|p' $$m/go.mod | sort -u); do (cd $$m && go mod edit -require=$$r@$(VERSION)); done; done
+	@echo 'Commit this, run .ci/run, and tag the commit:'
+	@for m in $(PUBLISHED); do echo "git tag -s $$m/$(VERSION)"; done | sed 's|-s \./|-s |'
 
 modules: # for .ci/run
 	@echo $(MODULES)
