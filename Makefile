@@ -1,6 +1,6 @@
 # Go and make are all that `make test` needs. Each module is tested on its own,
 # with its own versions: go.work is only for `go run ./example_app`.
-MODULES   := . example_app contrib/otel contrib/watermill contrib/limit
+MODULES   := . example_app contrib/otel contrib/watermill contrib/limit contrib/gin-vue-admin/server
 # What hosts may require, each tagged with its folder before the version.
 PUBLISHED := . $(patsubst %/go.mod,%,$(wildcard contrib/*/go.mod store/*/go.mod))
 BENCHTIME ?= 1s
@@ -28,7 +28,7 @@ export GOWORK := off
 # in-modules COMMAND: run it in each module's folder, and stop at the first failure.
 in-modules = @set -e; for m in $(MODULES); do echo "== $$m: $(1)"; (cd "$$m" && $(1)); done
 
-.PHONY: help test race lint bench fuzz model chaos alipaysdk redocly axe conformance crash several soak release release-check modules
+.PHONY: help test race lint bench fuzz model chaos alipaysdk redocly axe conformance crash several soak floor release release-check modules
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -101,9 +101,12 @@ soak: ## one process of the example under half its load for MINUTES=30: what it 
 release-check: ## build the modules as a host gets them: from a module proxy's zips, without replacements
 	cd internal/release && go test -count=1 ./...
 
+floor: ## build the root with the lowest Go that go.mod allows, which the Go command fetches
+	go=go$$(sed -n 's/^go //p' go.mod); export GOTOOLCHAIN=$$go; go version && go build ./... && go vet ./...
+
 release: ## let the modules require each other at VERSION=v0.1.0; docs/releasing.md has the rest
 	@echo '$(VERSION)' | grep -Eqx 'v[01]\.[0-9]+\.[0-9]+(-[0-9A-Za-z.]+)?' || { echo 'VERSION=v0.1.0, or another semantic version'; exit 1; }
-	@set -e; for m in $(PUBLISHED) example_app internal/conformance internal/openapi; do \
+	@set -e; for m in $(PUBLISHED) example_app contrib/gin-vue-admin/server internal/conformance internal/openapi; do \
 	  for r in $$(sed -n 's|^.*\(github.com/alirefund/alirefund[^ ]*\) v.*|\1|p' $$m/go.mod | sort -u); do (cd $$m && go mod edit -require=$$r@$(VERSION)); done; done
 	@echo 'Commit this, run .ci/run, and tag the commit:'
 	@for m in $(PUBLISHED); do echo "git tag -s $$m/$(VERSION)"; done | sed 's|-s \./|-s |'

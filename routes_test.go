@@ -34,11 +34,10 @@ func TestOrderOfTheChain(t *testing.T) {
 	r := gin.New()
 	s.Module.MountRefunds(r.Group("/a"), step("guard"), step("more"))
 	s.Module.MountRefunds(r.Group("/b"), step("deny"), step("never"))
-	s.Module.RefundPlugin("c", step("deny")).Register(r.Group("/c"))
-	for _, path := range []string{"/a/refunds", "/b/refunds", "/c/refunds"} {
+	for _, path := range []string{"/a/refunds", "/b/refunds"} {
 		shoptest.Serve(t, r, httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader(strings.Repeat("x", alirefund.MaxBody+1))))
 	}
-	if got := strings.Join(order, ", "); got != "guard true, more true, deny true, deny true" {
+	if got := strings.Join(order, ", "); got != "guard true, more true, deny true" {
 		t.Errorf("ran %s", got)
 	}
 }

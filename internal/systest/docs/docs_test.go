@@ -82,3 +82,18 @@ func TestPagesNameRealTests(t *testing.T) {
 		}
 	}
 }
+
+// The README names the Go and the Gin that go.mod requires, in both languages.
+func TestReadmeNamesTheVersions(t *testing.T) {
+	required := regexp.MustCompile(`(?m)^go (\S+)$|github.com/gin-gonic/gin (\S+)$`).FindAllStringSubmatch(read(t, "go.mod"), -1)
+	if len(required) != 2 {
+		t.Fatalf("go.mod says %q", required)
+	}
+	for _, page := range []string{"README.md", "README.zh-CN.md"} {
+		for _, r := range required {
+			if version := r[1] + r[2]; !strings.Contains(read(t, page), version) {
+				t.Errorf("%s does not name %s", page, version)
+			}
+		}
+	}
+}

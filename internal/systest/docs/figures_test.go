@@ -151,17 +151,20 @@ var (
 	anchor  = regexp.MustCompile(`\]\(([\w./-]*)#([^)]+)\)`)
 )
 
-// Each link of the two pages into a page leads to a heading of it.
-func TestProductionLinks(t *testing.T) {
+// Each link of these pages into a page leads to a heading of it.
+func TestLinksIntoPages(t *testing.T) {
 	links := 0
-	for _, name := range []string{"production.md", "production.zh-CN.md", "telemetry.md"} {
-		for _, link := range anchor.FindAllStringSubmatch(read(t, "docs/"+name), -1) {
-			page := link[1]
-			if page == "" {
+	for _, name := range []string{
+		"docs/production.md", "docs/production.zh-CN.md", "docs/telemetry.md",
+		"contrib/gin-vue-admin/README.md", "contrib/gin-vue-admin/README.zh-CN.md", "README.md", "README.zh-CN.md",
+	} {
+		for _, link := range anchor.FindAllStringSubmatch(read(t, name), -1) {
+			page := path.Join(path.Dir(name), link[1])
+			if link[1] == "" {
 				page = name
 			}
 			found := false
-			for _, title := range heading.FindAllStringSubmatch(read(t, "docs/"+page), -1) {
+			for _, title := range heading.FindAllStringSubmatch(read(t, page), -1) {
 				slug := strings.ReplaceAll(strings.ToLower(title[1]), " ", "-")
 				found = found || regexp.MustCompile(`[^\p{L}\p{N}_-]`).ReplaceAllString(slug, "") == link[2]
 			}

@@ -1,0 +1,18 @@
+package initialize
+
+import (
+	model "github.com/flipped-aurora/gin-vue-admin/server/model/system"
+	"github.com/flipped-aurora/gin-vue-admin/server/plugin/plugin-tool/utils"
+)
+
+// Api makes the private routes known, so that roles can be allowed them.
+func Api() {
+	const group = "支付宝退款"
+	utils.RegisterApis(
+		model.SysApi{Path: "/alirefund/refunds", Description: "交易退款", ApiGroup: group, Method: "POST"},
+		model.SysApi{Path: "/alirefund/coupon-refunds", Description: "红包退回", ApiGroup: group, Method: "POST"},
+		model.SysApi{Path: "/alirefund/unfreezes", Description: "预授权解冻", ApiGroup: group, Method: "POST"},
+		model.SysApi{Path: "/alirefund/refunds", Description: "退款列表", ApiGroup: group, Method: "GET"},
+		model.SysApi{Path: "/alirefund/refunds/:id", Description: "退款详情，结果未知时向支付宝查询", ApiGroup: group, Method: "GET"},
+	)
+}
