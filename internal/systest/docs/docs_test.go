@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -70,7 +71,9 @@ func TestPagesNameRealTests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for page, least := range map[string]int{"README.md": 0, "README.zh-CN.md": 0, "docs/guarantees.md": 40} {
+	for page, least := range map[string]int{
+		"README.md": 0, "README.zh-CN.md": 0, "docs/guarantees.md": 40, "docs/questions.md": 20, "docs/questions.zh-CN.md": 20,
+	} {
 		found := test.FindAllStringSubmatch(read(t, page), -1)
 		if len(found) < least {
 			t.Errorf("%s names %d tests", page, len(found))
@@ -95,5 +98,28 @@ func TestReadmeNamesTheVersions(t *testing.T) {
 				t.Errorf("%s does not name %s", page, version)
 			}
 		}
+	}
+}
+
+// Each question ends with the tests that show its answer, the same in both languages.
+func TestQuestionsNameTheirTests(t *testing.T) {
+	answers := func(page string) []string {
+		var named []string
+		for _, section := range regexp.MustCompile(`(?m)^##+ `).Split(read(t, page), -1) {
+			title, answer, _ := strings.Cut(section, "\n")
+			if !strings.Contains(read(t, page), "\n### "+title+"\n") {
+				continue // no question
+			}
+			found := test.FindAllString(answer, -1)
+			if len(found) == 0 {
+				t.Errorf("%s: %q names no test", page, title)
+			}
+			named = append(named, strings.Join(found, " "))
+		}
+		return named
+	}
+	english, chinese := answers("docs/questions.md"), answers("docs/questions.zh-CN.md")
+	if len(english) < 15 || !slices.Equal(english, chinese) {
+		t.Errorf("the pages' answers differ:\n%q\n%q", english, chinese)
 	}
 }

@@ -155,7 +155,7 @@ var (
 func TestLinksIntoPages(t *testing.T) {
 	links := 0
 	for _, name := range []string{
-		"docs/production.md", "docs/production.zh-CN.md", "docs/telemetry.md",
+		"docs/production.md", "docs/production.zh-CN.md", "docs/telemetry.md", "docs/questions.md", "docs/questions.zh-CN.md",
 		"contrib/gin-vue-admin/README.md", "contrib/gin-vue-admin/README.zh-CN.md", "README.md", "README.zh-CN.md",
 	} {
 		for _, link := range anchor.FindAllStringSubmatch(read(t, name), -1) {
