@@ -70,3 +70,11 @@ func formPost(body string) *http.Request {
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	return r
 }
+
+// Where one address serves several applications, the body says whose notification it
+// claims to be, and so whose key has to verify it.
+func ExampleUnverifiedAppID() {
+	appID, err := notify.UnverifiedAppID([]byte("app_id=2021000000000001&notify_id=1&sign=x"))
+	fmt.Println(appID, err)
+	// Output: 2021000000000001 <nil>
+}

@@ -117,3 +117,11 @@ func ExampleContentKey() {
 	// 44 {"out_trade_no":"T1"} <nil>
 	// signer: the content cannot be decrypted: it is not base64
 }
+
+// The text that is signed: sorted by name, values as they are. A request's has sign_type,
+// a notification's has not.
+func ExampleAppendText() {
+	params := []signer.Param{{Key: "method", Value: "alipay.trade.refund"}, {Key: "app_id", Value: "2021000000000001"}, {Key: "sign_type", Value: "RSA2"}}
+	fmt.Printf("%s\n", signer.AppendText(nil, params, signer.WithoutSignType))
+	// Output: app_id=2021000000000001&method=alipay.trade.refund
+}
