@@ -239,7 +239,7 @@ func (b *balance) ledger() map[refundKey]record {
 func (b *balance) rows() {
 	a := &app{t: b.T, base: b.base}
 	var orders []*order
-	unmarshal(b.T, a.do(http.MethodGet, "/orders", "", "").text, &orders)
+	unmarshal(b.T, a.do(http.MethodGet, "/orders", "", "Bearer "+testToken).text, &orders)
 	left := len(b.moved)
 	for _, o := range orders {
 		key := orderKey{store.Trade, o.OutTradeNo}

@@ -105,9 +105,9 @@ func TestEventsFileFails(t *testing.T) {
 	if err := broken.Close(); err != nil {
 		t.Fatal(err)
 	}
-	fake := newFake("http://shop.test" + payNotifyPath)
+	fake := newFake("http://shop.test"+payNotifyPath, nil)
 	fake.InjectRandomly(0, 0)
-	s := &shop{staffToken: testToken, orders: newMemory(), events: broken, log: log.New(io.Discard, "", 0)}
+	s := &shop{staffToken: testToken, staff: &sessions{}, orders: newMemory(), events: broken, log: log.New(io.Discard, "", 0)}
 	config, wrong := s.config(store.NewMemory()), problems{}
 	(&options{}).useFake(fake, "http://shop.test"+notifyPath, &config, wrong)
 	module, err := alirefund.New(config)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -30,9 +31,9 @@ var (
 )
 
 // newFake returns a fake Alipay in which the orders were paid. What happens to
-// them is notified to payNotifyURL.
-func newFake(payNotifyURL string) *alipaytest.Alipay {
-	fake := alipaytest.New(alipaytest.Config{})
+// them is notified to payNotifyURL, by that client.
+func newFake(payNotifyURL string, client *http.Client) *alipaytest.Alipay {
+	fake := alipaytest.New(alipaytest.Config{Client: client})
 	// Every notice comes a second after its event: as a rule after the answer.
 	fake.InjectRandomly(0, 1, alipaytest.Fault{Kind: alipaytest.NoticeLate, Delay: time.Second})
 	for _, t := range slices.Concat(paidOrders, []alipaytest.Trade{unknownOrder}) {
@@ -77,11 +78,17 @@ func tryOut(base, token string) string {
 	for _, p := range preAuths {
 		fmt.Fprintf(&b, "  %s  %7s\n", p.AuthNo, p.Amount)
 	}
-	staff := "-H 'Authorization: Bearer " + token + "'"
-	refund := fmt.Sprintf(`curl -sS -w '\n' %s/alipay/refunds %s -H 'Content-Type: application/json' -d '{"out_trade_no":"%s","out_request_no":"refund-1","refund_amount":"9.90"}'`,
-		base, staff, paidOrders[2].OutTradeNo)
-	b.WriteString("\nRefund, ask for the same once more, and list what the shop's hooks were told:\n\n")
-	fmt.Fprintf(&b, "%s\n%s\ncurl -sS -w '\\n' %s/events\n\n", refund, refund, base)
+	b.WriteString("\nThree refunds: the first loses Alipay's answer, the second is of a red packet, and the third is notified\ntwice. Each ends well, once:\n\n")
+	refund := func(route, fault, body string) {
+		if fault != "" {
+			fault = " -H '" + faultHeader + ": " + fault + "'"
+		}
+		fmt.Fprintf(&b, "curl -sS -w '\\n' %s/alipay/%s -H 'Authorization: Bearer %s' -H 'Content-Type: application/json'%s -d '%s'\n", base, route, token, fault, body)
+	}
+	refund("refunds", lostAnswer, `{"out_trade_no":"`+paidOrders[2].OutTradeNo+`","out_request_no":"refund-1","refund_amount":"9.90"}`)
+	refund("coupon-refunds", "", `{"auth_no":"`+redPackets[1].AuthNo+`","out_request_no":"refund-2","amount":"8.00","remark":"unclaimed"}`)
+	refund("refunds", noticeTwice, `{"out_trade_no":"`+paidOrders[0].OutTradeNo+`","out_request_no":"refund-3","refund_amount":"88.88"}`)
+	b.WriteString("\nThe page shows what happens to them; GET /events, with the same token, lists what the shop's hooks were told.\n")
 	fmt.Fprintf(&b, "The staff's console is at %s%s/ and wants the token %s\n\n", base, opsPath, token)
 	return b.String()
 }

@@ -6,7 +6,8 @@
 // shop.go is what a host writes: its guard, its order totals, its hooks, and how
 // the routes are mounted. orders.go, database.go and redis.go are its books, in
 // memory, in a database and in Redis. This file starts and stops it, by the flags of flags.go; fake.go
-// is what exists in the fake Alipay.
+// is what exists in the fake Alipay. The files demo*.go are the page at /, which no shop
+// needs.
 package main
 
 import (
@@ -79,57 +80,67 @@ func run(ctx context.Context, args []string, env func(string) string, stdout io.
 		defer closeStore()
 	}
 
-	shop := &shop{staffToken: o.staffToken, orders: orders, events: events, log: log.New(stdout, "", 0)}
+	shop := &shop{staffToken: o.staffToken, staff: &sessions{}, orders: orders, events: events, log: log.New(stdout, "", 0)}
 	drain := wrong.pause("drain", o.drain)
 	config := shop.config(ledger)
 	config.Times.Timeout, config.Times.FirstCheck = wrong.duration("timeout", o.timeout), wrong.duration("first-check", o.firstCheck)
 	config.Times.Transit = wrong.duration("transit", o.transit)
-	var fake *alipaytest.Alipay
+	var alipay *network // in front of the fake
 	if o.gateway == "" {
-		fake = newFake(base + payNotifyPath)
-		o.useFake(fake, base+notifyPath, &config, wrong)
+		alipay = newNetwork()
+		alipay.fake = newFake(base+payNotifyPath, alipay.notices())
+		o.useFake(alipay.fake, base+notifyPath, &config, wrong)
+		config.HTTPClient = alipay.calls(config.HTTPClient)
 	} else {
 		o.useGateway(&config, wrong)
 	}
+	d := newDemo(shop, base, alipay)
+	config.Observer = observer{d.steps}
 	module, metrics, err := measure(config)
 	wrong.addConfig(err)
 	if len(wrong) > 0 {
 		return wrong
 	}
-	shop.metrics = metrics
-	if fake != nil {
+	if alipay != nil {
 		if err := enter(ctx, orders); err != nil {
 			return err
 		}
 	}
-
-	return open(ctx, o, shop, module, fake, listener, base, drain, 4*config.Times.Timeout+time.Minute)
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	var background sync.WaitGroup
+	d.launch = func(module *alirefund.Module, metrics http.Handler) *life {
+		running, end := context.WithCancel(running)
+		background.Go(func() { module.Run(running) })
+		return &life{module, shop.with(metrics).routes(module), end}
+	}
+	d.again = func() (*alirefund.Module, http.Handler, error) { return measure(config) }
+	d.now = d.launch(module, metrics)
+	if alipay != nil {
+		background.Go(func() { alipay.fake.Run(running) }) // it posts its notices to this very shop
+	}
+	return open(ctx, o, d, listener, drain, 4*config.Times.Timeout+time.Minute, func() { cancel(); background.Wait() })
 }
 
 // open serves the shop until ctx ends, and then stops in order: no more is sent here,
-// what is here is answered, Run ends what it has begun, and so do the hooks. patience is
-// as long as a refund may take: a send, three questions, and the hooks.
-func open(ctx context.Context, o *options, shop *shop, module *alirefund.Module, fake *alipaytest.Alipay, listener net.Listener, base string, drain, patience time.Duration) error {
-	lasting := context.WithoutCancel(ctx)
-	running, cancel := context.WithCancel(lasting)
-	var background sync.WaitGroup
-	defer background.Wait()
-	defer cancel()
-	background.Go(func() { module.Run(running) })
-	if fake != nil {
-		background.Go(func() { fake.Run(running) }) // it posts its notices to this very shop
-		shop.log.Print(tryOut(base, o.staffToken))
+// what is here is answered, Run ends what it has begun, which end waits for, and so do the
+// hooks. patience is as long as a refund may take: a send, three questions, and the hooks.
+func open(ctx context.Context, o *options, d *demo, listener net.Listener, drain, patience time.Duration, end func()) error {
+	log := d.shop.log
+	log.Printf("%s/ is the demo: refund something, let something go wrong, and watch.\n", d.base)
+	if d.network != nil {
+		log.Print(tryOut(d.base, o.staffToken))
 	} else if o.madeToken {
-		shop.log.Printf("The staff token of this run is %s", o.staffToken)
+		log.Printf("The staff token of this run is %s", o.staffToken)
 	}
-	shop.log.Printf("The shop listens at %s and stops by Ctrl-C.", base)
-	err := serve(ctx, listener, shop.routes(module), func() { leave(module, drain) }, patience)
-	cancel()
-	background.Wait()
+	log.Printf("The shop listens at %s and stops by Ctrl-C.", d.base)
+	err := serve(ctx, listener, d.handler(), func() { leave(d.current().module, drain); d.close() }, patience)
+	last := d.current() // none is just being started
+	end()
 	// The hooks write to the shop's database, which is closed next.
-	ending, stop := context.WithTimeout(lasting, patience)
+	ending, stop := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer stop()
-	return errors.Join(err, module.Close(ending))
+	return errors.Join(err, last.module.Close(ending))
 }
 
 // openStore returns what -store names: where the module keeps refunds, and the

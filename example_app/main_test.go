@@ -180,7 +180,7 @@ func (a *app) expect(r reply, status int, state string) {
 // events returns what GET /events lists.
 func (a *app) events() []event {
 	a.t.Helper()
-	r := a.do(http.MethodGet, "/events", "", "")
+	r := a.do(http.MethodGet, "/events", "", "Bearer "+testToken)
 	if r.status != http.StatusOK {
 		a.t.Fatalf("GET /events: %d %s", r.status, r.text)
 	}

@@ -32,7 +32,11 @@ func measure(config alirefund.Config) (*alirefund.Module, http.Handler, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	config.Observer = watch
+	if config.Observer != nil {
+		config.Observer = observers{watch, config.Observer}
+	} else {
+		config.Observer = watch
+	}
 	module, err := alirefund.New(config)
 	if err != nil {
 		return nil, nil, err

@@ -67,7 +67,7 @@ func (s *sessions) name(id string) (string, bool) {
 // mountOps mounts the console behind the staff's token, which a browser says once, with
 // a name.
 func (s *shop) mountOps(r gin.IRouter, m *alirefund.Module) {
-	in := &sessions{}
+	in := s.staff
 	console.Mount(m, r.Group(opsPath), func(c *gin.Context) {
 		id, _ := c.Cookie(opsCookie)
 		name, ok := in.name(id)
@@ -91,10 +91,14 @@ func (s *shop) mountOps(r gin.IRouter, m *alirefund.Module) {
 			writeLogin(c, http.StatusUnauthorized, true)
 		default:
 			http.SetCookie(c.Writer, &http.Cookie{ //nolint:gosec // the example speaks plain HTTP, or stands behind a proxy that does not
-				Name: opsCookie, Value: in.begin(name), Path: opsPath, MaxAge: int(opsTime.Seconds()),
+				Name: opsCookie, Value: in.begin(name), Path: "/", MaxAge: int(opsTime.Seconds()),
 				HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: c.Request.TLS != nil,
 			})
-			c.Redirect(http.StatusSeeOther, opsPath+"/")
+			to := opsPath + "/"
+			if c.Query("to") == "/" { // the page of the demo
+				to = "/"
+			}
+			c.Redirect(http.StatusSeeOther, to)
 		}
 	})
 }

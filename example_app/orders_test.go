@@ -12,7 +12,7 @@ import (
 // expectOrders compares what GET /orders answers.
 func (a *app) expectOrders(want string) {
 	a.t.Helper()
-	if r := a.do(http.MethodGet, "/orders", "", ""); r.status != http.StatusOK || r.text != want {
+	if r := a.do(http.MethodGet, "/orders", "", "Bearer "+testToken); r.status != http.StatusOK || r.text != want {
 		a.t.Errorf("GET /orders: %d %s\nwant %s", r.status, r.text, want)
 	}
 }
@@ -91,7 +91,7 @@ func TestSettledInTheBackground(t *testing.T) {
 	}
 	second := start(t, flags...)
 	eventually(t, "success", func() bool { return len(second.events()) > 0 })
-	eventually(t, "row of it", func() bool { return second.do(http.MethodGet, "/orders", "", "").text != "[]" }) // the event is written before the commit
+	eventually(t, "row of it", func() bool { return second.do(http.MethodGet, "/orders", "", "Bearer "+testToken).text != "[]" }) // the event is written before the commit
 	second.expectOrders(`[{"out_trade_no":"order-1","refunded":"1.00","refunds":{"r1":"1.00"}}]`)
 }
 

@@ -14,9 +14,9 @@ import (
 // A shop that is told to stop says at once that nothing more is to be sent to it, and
 // serves whoever has not noticed yet until its drain is over.
 func TestLeaving(t *testing.T) {
-	shop := &shop{orders: newMemory(), events: &eventLog{events: []event{}}}
+	shop := &shop{staffToken: testToken, staff: &sessions{}, orders: newMemory(), events: &eventLog{events: []event{}}}
 	config, wrong := shop.config(store.NewMemory()), problems{}
-	(&options{}).useFake(newFake("http://shop.test"+payNotifyPath), "http://shop.test"+notifyPath, &config, wrong)
+	(&options{}).useFake(newFake("http://shop.test"+payNotifyPath, nil), "http://shop.test"+notifyPath, &config, wrong)
 	module, err := alirefund.New(config)
 	if err != nil || len(wrong) > 0 {
 		t.Fatal(err, wrong)
@@ -28,7 +28,7 @@ func TestLeaving(t *testing.T) {
 	a := &app{t: t, base: base}
 	expect := func(path string, status int) {
 		t.Helper()
-		if r := a.do(http.MethodGet, path, "", ""); r.status != status {
+		if r := a.do(http.MethodGet, path, "", "Bearer "+testToken); r.status != status {
 			t.Errorf("GET %s: %d %s, want %d", path, r.status, r.text, status)
 		}
 	}

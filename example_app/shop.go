@@ -24,10 +24,18 @@ const (
 // shop is the host application: what it has anyway, and what it tells alirefund.
 type shop struct {
 	staffToken string
+	staff      *sessions // those who are signed in
 	orders     orderBook
 	events     *eventLog
 	log        *log.Logger
 	metrics    http.Handler // what Prometheus reads, or nil
+}
+
+// with returns the shop with what Prometheus reads.
+func (s *shop) with(metrics http.Handler) *shop {
+	measured := *s
+	measured.metrics = metrics
+	return &measured
 }
 
 // config is the shop's part of the module's configuration.
@@ -80,8 +88,8 @@ func (s *shop) routes(m *alirefund.Module) http.Handler {
 	// nobody claimed; the module deals with those and hands on the rest.
 	alipay.POST("/pay-notify", m.Notifications(), s.payNotify)
 
-	r.GET("/orders", s.getOrders) // what a demo shows; a real shop would guard both
-	r.GET("/events", s.getEvents)
+	r.GET("/orders", s.requireStaff, s.getOrders)
+	r.GET("/events", s.requireStaff, s.getEvents)
 	r.GET("/readyz", m.Ready) // what a load balancer asks
 	s.mountOps(r, m)
 	if s.metrics != nil {
