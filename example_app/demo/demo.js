@@ -36,7 +36,7 @@ function drawOrders() {
     bar.setAttribute("aria-hidden", "true");
     const sum = known ? (left > 0 ? t("left") + " " + yuan(left) + " / " + yuan(fen(o.total)) : t("all.gone")) : t("total.unknown");
     return el("label", "order" + (known && left <= 0 ? " gone" : ""), input,
-      el("span", "", el("b", "", t(o.auth_no ? "kind.coupon" : "kind.trade")), code(orderOf(o)), el("small", "", sum), bar));
+      el("span", "", el("b", "", t(o.auth_no ? "kind.coupon" : "kind.trade")), el("small", "", sum), code(orderOf(o)), bar));
   });
   const other = el("input");
   Object.assign(other, { type: "radio", name: "which", value: "" });

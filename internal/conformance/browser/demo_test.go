@@ -2,9 +2,11 @@ package browser_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"image/png"
 	"io"
 	"os"
 	"os/exec"
@@ -330,7 +332,7 @@ func TestWeightOfTheDemo(t *testing.T) {
 	const most = 150_000
 	took := get(d, chromedp.Evaluate[int](`new Promise(done => {
 		const began = performance.now();
-		new MutationObserver(() => done(Math.round(performance.now() - began))).observe($("refunds"), {childList: true, subtree: true});
+		new MutationObserver(() => document.querySelector("li") && done(Math.round(performance.now() - began))).observe($("refunds"), {childList: true, subtree: true});
 		$("go").click();
 	})`, chromedp.EvalAwaitPromise))
 	t.Logf("%d requests and the steps', %d bytes; the first of a refund is seen after %d ms", len(loaded), total, took)
@@ -368,5 +370,35 @@ func TestDemoOfARealAlipay(t *testing.T) {
 	d.says("Your code was told once.", "¥9.90")
 	if moved := alipay.Movements(); len(moved) != 1 || moved[0].Amount != 9_90 {
 		t.Errorf("%+v", moved)
+	}
+}
+
+// The pictures of the README are there, light, and of the size that TestPictures makes
+// them in, which is what a window shows.
+func TestPictures(t *testing.T) {
+	const width, height, most = 1280, 960, 150_000
+	shows := map[string]*desk{"demo": demo(t, "en"), "console": open(t, "en", false)}
+	d := shows["demo"]
+	d.choose("call", "lost-answer")
+	d.choose("notice", "tampered-notice")
+	d.refund("done", "acknowledged")
+	_, untold := shows["console"].night()
+	shows["console"].visit("refunds/" + untold.ID)
+	for name, d := range shows {
+		call(d, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: width, Height: height, DeviceScaleFactor: 1})
+		d.do(chromedp.Evaluate[chromedp.Void]("document.activeElement.blur(); scrollTo(0, 0)"), chromedp.Sleep(400*time.Millisecond))
+		if folder := os.Getenv("ALIREFUND_SCREENSHOTS"); folder != "" {
+			if err := os.WriteFile(filepath.Join(folder, name+".png"), get(d, chromedp.CaptureScreenshot()), 0o600); err != nil {
+				t.Error(err)
+			}
+		}
+		text, err := os.ReadFile("../../../docs/pictures/" + name + ".png")
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if c, err := png.DecodeConfig(bytes.NewReader(text)); err != nil || c.Width != width || c.Height != height || len(text) > most {
+			t.Errorf("%s: %d bytes of %d x %d, %v", name, len(text), c.Width, c.Height, err)
+		}
 	}
 }
