@@ -84,6 +84,8 @@ type Alipay struct {
 	late        []*request // executed after the next call
 	underway    []arrival  // executed when they arrive
 	movements   []Movement
+	billFaults  []BillFault
+	bills       map[string]issuedBill // the addresses that were given out, by their number
 	calls       []*Call
 	nonces      map[string]bool // of the requests by version 3
 	notices     []*notice

@@ -43,7 +43,8 @@
 // pages in opendocs. The fake is stricter than Alipay in one thing: parameters
 // must stand where the pages want them, biz_content in the body and all others
 // in the URL, but for encrypt_type, which may stand in either. The four interfaces
-// of trades are there by OpenAPI version 3, too.
+// of trades are there by OpenAPI version 3, too. The daily bill is made of the same books
+// (alipay.data.dataservice.bill.downloadurl.query), see [Alipay.SpoilBill].
 //
 // docs/testing.md shows a whole test, and the command `alirefund fake`, which serves
 // this fake to applications in other languages.

@@ -34,20 +34,26 @@ var interfaces = map[string]func(*Alipay, *request, time.Time) (node, *failure){
 	methodFundTransQuery:  (*Alipay).fundTransQuery,
 	methodUnfreeze:        (*Alipay).unfreeze,
 	methodAuthQuery:       (*Alipay).authQuery,
+	methodBill:            (*Alipay).billQuery,
 }
 
 // moving are the interfaces that move money.
 var moving = []string{methodRefund, methodCouponRefund, methodFundTransRefund, methodUnfreeze}
 
-// ServeHTTP is the gateway: OpenAPI version 3 at paths that begin with /v3/,
-// version 2 at any other. A fault that leaves a call unanswered panics with
+// ServeHTTP is the gateway: OpenAPI version 3 at paths that begin with /v3/, the
+// download of bills at theirs, version 2 at any other. A fault that leaves a call unanswered panics with
 // [http.ErrAbortHandler], upon which net/http's server closes the connection.
 func (a *Alipay) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == billPath {
+		a.downloadBill(w, r)
+		return
+	}
 	check, answer := a.check, a.answer
 	if strings.HasPrefix(r.URL.Path, "/v3/") {
 		check, answer = a.checkV3, a.answerV3
 	}
 	q, refused := check(r, a.now())
+	q.host = listeningHost(r)
 	e := a.handle(q, refused)
 	for _, n := range e.early {
 		a.post(r.Context(), n)

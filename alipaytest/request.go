@@ -22,6 +22,7 @@ type request struct {
 	content   string // biz_content, decrypted
 	biz       map[string]json.RawMessage
 	encrypted bool
+	host      string // that the fake was called by over a network
 }
 
 // timestampTolerance is how far a request's timestamp may be off. Alipay

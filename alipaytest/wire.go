@@ -130,6 +130,14 @@ func (l *oneConn) Accept() (net.Conn, error) {
 func (l *oneConn) Close() error   { return nil }
 func (l *oneConn) Addr() net.Addr { return &net.UnixAddr{Name: "alipaytest", Net: "pipe"} }
 
+// listeningHost is the host that a request called the fake by; empty for one in memory.
+func listeningHost(r *http.Request) string {
+	if addr, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr); addr == nil || addr.Network() == "pipe" {
+		return ""
+	}
+	return r.Host
+}
+
 // noRedirects returns a client like c that follows no redirect, as Alipay does
 // not. Without c it makes one that keeps no connection.
 func noRedirects(c *http.Client) *http.Client {
