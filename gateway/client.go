@@ -6,7 +6,8 @@
 // typed forms: [Client.RefundTrade], [Client.QueryRefund],
 // [Client.RefundCoupon], [Client.QueryCoupon], [Client.RefundFundTrans],
 // [Client.QueryFundTrans], [Client.Unfreeze], [Client.QueryAuth],
-// [Client.QueryTrade] and [Client.CloseTrade]. Whether money moved is decided by
+// [Client.QueryTrade] and [Client.CloseTrade]; [Client.QueryBill] and
+// [Client.DownloadBill] get a day's bill. Whether money moved is decided by
 // [JudgeTradeRefund] and its like, from one table; an error from a call is not a
 // failed refund.
 //

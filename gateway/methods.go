@@ -22,5 +22,8 @@ const (
 	MethodUnfreeze  = "alipay.fund.auth.order.unfreeze"
 	MethodAuthQuery = "alipay.fund.auth.operation.detail.query"
 
+	// About a day's bill.
+	MethodBill = "alipay.data.dataservice.bill.downloadurl.query"
+
 	methodCertificate = "alipay.open.app.alipaycert.download"
 )
