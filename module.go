@@ -102,6 +102,13 @@ type (
 	Subscriber       = engine.Subscriber
 	Delivery         = engine.Delivery
 
+	Audit          = engine.Audit
+	Verdict        = engine.Verdict
+	Sum            = engine.Sum
+	Difference     = engine.Difference
+	DifferenceKind = engine.DifferenceKind
+	NotComparable  = engine.NotComparable
+
 	ConfigError     = engine.ConfigError
 	ValidationError = engine.ValidationError
 	FieldError      = engine.FieldError
@@ -112,6 +119,23 @@ type (
 	RefusedError    = engine.RefusedError
 	UnresolvedError = engine.UnresolvedError
 	Text            = engine.Text
+)
+
+// What an audit says, and in what a bill and the ledger differ; see package engine.
+const (
+	AuditAgreed  = engine.AuditAgreed
+	AuditPartly  = engine.AuditPartly
+	AuditOpen    = engine.AuditOpen
+	AuditDiffers = engine.AuditDiffers
+
+	DiffersRecorded   = engine.DiffersRecorded
+	DiffersUnproven   = engine.DiffersUnproven
+	DiffersUnanswered = engine.DiffersUnanswered
+	DiffersUnresolved = engine.DiffersUnresolved
+	DiffersAmount     = engine.DiffersAmount
+	DiffersTwice      = engine.DiffersTwice
+	DiffersWaiting    = engine.DiffersWaiting
+	DiffersMissing    = engine.DiffersMissing
 )
 
 // The products of red packets; see package engine.
@@ -126,6 +150,11 @@ var (
 	ErrNothingSent = engine.ErrNothingSent
 	ErrNotPending  = engine.ErrNotPending
 	ErrStore       = engine.ErrStore
+
+	ErrNoBillRead = engine.ErrNoBillRead
+	ErrAuditing   = engine.ErrAuditing
+	ErrOtherBill  = engine.ErrOtherBill
+	ErrNotAudited = engine.ErrNotAudited
 
 	ErrUnknownApp     = engine.ErrUnknownApp
 	ErrAppUnavailable = engine.ErrAppUnavailable

@@ -332,7 +332,7 @@ var enums = map[reflect.Type][]string{
 	reflect.TypeFor[store.Kind]():   texts(store.Kinds()...),
 	reflect.TypeFor[store.State]():  texts(store.Pending, store.Succeeded, store.Failed),
 	reflect.TypeFor[store.Source](): texts(store.ByAnswer, store.ByQuery, store.ByNotice, store.ByPerson),
-	reflect.TypeFor[store.Origin](): texts(store.FromRequest, store.FromNotice),
+	reflect.TypeFor[store.Origin](): texts(store.FromRequest, store.FromNotice, store.FromBill),
 }
 
 var events = texts(store.RefundSucceeded, store.RefundFailed, store.RefundUnresolved)

@@ -117,7 +117,7 @@ var fieldWords = map[string]words{
 	"method":           {En: "The interface that makes it, if not the usual one of its kind", Zh: "所用接口，仅在非该类别默认接口时返回"},
 	"request":          {En: "What was asked of Alipay (biz_content), the same in every send", Zh: "发送给支付宝的biz_content，每次发送都相同"},
 	"actor":            {En: "Who asked for it, by the application's guard", Zh: "操作人，由应用的鉴权给出"},
-	"origin":           {En: "How it came to be known: by a request, or by a notification of what was made elsewhere", Zh: "来源：本模块的请求，或对别处发起的退款的通知"},
+	"origin":           {En: "How it came to be known: by a request, or, of what was made elsewhere, by a notification or by Alipay's daily bill", Zh: "来源：本模块的请求；别处发起的退款则来自通知或支付宝日账单"},
 	"not_sent":         {En: "It failed because nothing was sent", Zh: "因未发送而失败"},
 	"attempts":         {En: "How many sends were recorded", Zh: "已登记的发送次数"},
 	"unanswered":       {En: "The sends that no signed answer has ended", Zh: "尚无已验签应答的发送序号"},

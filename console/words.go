@@ -42,7 +42,7 @@ var texts = map[string]alirefund.Text{
 	"fact.id": {En: "ID", Zh: "编号"}, "fact.kind": {En: "Kind", Zh: "类别"}, "fact.method": {En: "Interface", Zh: "接口"}, "fact.app": {En: "Application", Zh: "应用"}, "fact.merchant": {En: "Merchant", Zh: "商户"}, "fact.actor": {En: "Asked for by", Zh: "申请人"},
 	"fact.origin": {En: "Known by", Zh: "来源"}, "fact.source": {En: "Proved by", Zh: "依据"}, "fact.code": {En: "Alipay's code", Zh: "支付宝返回码"}, "fact.message": {En: "Last message", Zh: "最近信息"},
 	"fact.created": {En: "Recorded", Zh: "登记"}, "fact.sent": {En: "Last sent", Zh: "最近发送"}, "fact.settled": {En: "Settled", Zh: "定论"}, "fact.next": {En: "Next step", Zh: "下次处理"},
-	"origin.request": {En: "a request of this application", Zh: "本应用的请求"}, "origin.notice": {En: "a notification of Alipay's", Zh: "支付宝的通知"},
+	"origin.request": {En: "a request of this application", Zh: "本应用的请求"}, "origin.notice": {En: "a notification of Alipay's", Zh: "支付宝的通知"}, "origin.bill": {En: "Alipay's daily bill", Zh: "支付宝日账单"},
 	"source.answer": {En: "Alipay's answer", Zh: "支付宝的应答"}, "source.query": {En: "a question to Alipay", Zh: "向支付宝查询"}, "source.notice": {En: "a notification of Alipay's", Zh: "支付宝的通知"}, "source.person": {En: "a person", Zh: "人工"},
 
 	"actions": {En: "Actions", Zh: "操作"},

@@ -95,6 +95,20 @@ type Config struct {
 	// refund period, other messages. Without it they are not acknowledged, and Alipay repeats them.
 	OnNotification func(ctx context.Context, n *notify.Notification) error
 
+	// AuditAt is when [Engine.Run] holds yesterday's bill of Alipay's against the ledger,
+	// as [Engine.Audit] does: a time of China's day, such as "10:30". Bills are ready by
+	// about ten. Days that were missed are caught up with, a month at most; a day that is
+	// open is audited again each morning. With Config.Apps those applications are audited
+	// that this process has to do with. Empty: no audits but those that are asked for.
+	AuditAt string
+	// BillHosts are where bills may be downloaded from: hosts, with their port if it is not
+	// the usual one. Default: Alipay's, gateway.BillHost.
+	BillHosts []string
+	// OnAudit hears what an audit found, and again once a later one finds something else.
+	// It is called at least once; an error or a panic is logged, and it is called again with
+	// the next audit of the day.
+	OnAudit func(ctx context.Context, a Audit) error
+
 	// Subscribers are more who hear of refunds, each by itself: a host that books by
 	// OnRefundSucceededTx publishes by one of them.
 	Subscribers []Subscriber

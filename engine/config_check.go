@@ -54,10 +54,14 @@ func (c Config) check() (Config, error) {
 		p.add("Protocol", "is neither gateway.V2 nor gateway.V3")
 	}
 	c.Times = c.Times.withDefaults(p)
+	c.checkAudits(p)
 	if len(p.errs) > 0 {
 		return c, errors.Join(p.errs...)
 	}
 	c.Subscribers = slices.Clone(c.Subscribers)
+	if c.BillHosts = slices.Clone(c.BillHosts); len(c.BillHosts) == 0 {
+		c.BillHosts = []string{gateway.BillHost}
+	}
 	if c.Gateway == "" {
 		c.Gateway = gateway.Production
 	}
@@ -148,6 +152,17 @@ func (c Config) checkStore(p *problems) {
 	}
 	if c.OnRefundSucceeded != nil {
 		p.add("OnRefundSucceededTx", "stands instead of OnRefundSucceeded; set one of them")
+	}
+}
+
+func (c Config) checkAudits(p *problems) {
+	if _, err := time.Parse("15:04", c.AuditAt); c.AuditAt != "" && err != nil {
+		p.add("AuditAt", `wants a time of the day in China, such as "10:30"`)
+	}
+	for i, host := range c.BillHosts {
+		if u, err := url.Parse("https://" + host); err != nil || host == "" || u.Host != host {
+			p.add(fmt.Sprintf("BillHosts[%d]", i), "wants a host, such as "+gateway.BillHost)
+		}
 	}
 }
 

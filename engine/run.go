@@ -51,6 +51,9 @@ func (e *Engine) Run(ctx context.Context) {
 	var down outage
 	warned := time.Now() // by New
 	working.Go(func() { e.seekOn(ctx) })
+	if e.config.AuditAt != "" {
+		working.Go(func() { e.auditMornings(ctx) })
+	}
 	var compared time.Time
 	for ctx.Err() == nil {
 		if time.Since(compared) >= skewEvery {

@@ -28,6 +28,7 @@ type Origin string
 const (
 	FromRequest Origin = "request" // this module was asked for it
 	FromNotice  Origin = "notice"  // a signed notice told of it: merchant console, automatic return
+	FromBill    Origin = "bill"    // Alipay's daily bill named it, and a signed answer proved it
 )
 
 // Source is where a piece of knowledge about a refund came from.

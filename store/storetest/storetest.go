@@ -56,6 +56,7 @@ func run(t *testing.T, open func(*testing.T) store.Store, in func(*testing.T, fu
 		{"Learnt", learntTests},
 		{"Pruner", prunerTests},
 		{"Counter", counterTests},
+		{"Audit", auditTests},
 		{"Race", raceTests},
 		{"Context", contextTests},
 	} {

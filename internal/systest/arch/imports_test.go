@@ -33,7 +33,7 @@ var rooms = map[string][]string{
 		"golang.org/x/text/language",
 	},
 	"/engine": {
-		"/gateway", "/notify", "/explain", "/store", "/signer", "/money",
+		"/gateway", "/notify", "/explain", "/bill", "/store", "/signer", "/money",
 		"github.com/go-playground/validator/v10/...",
 		"github.com/go-playground/locales/...",
 		"github.com/go-playground/universal-translator",
