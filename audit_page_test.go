@@ -3,6 +3,7 @@ package alirefund_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -155,9 +156,11 @@ var auditCases = []struct {
 		a.refund("T1", "R4", "5.00")
 		a.spoil(alipaytest.BillInvents, "T1", "R4", 5_00)
 	}, first: "differs: 1 unresolved", agreed: 3, sum: 28_88},
-	{name: words{En: "A red packet was returned, too", Zh: "当日另有红包退回"}, day: func(a *auditing) {
+	{name: words{En: "A red packet was returned, and a pre-authorisation released, too", Zh: "当日另有红包退回和预授权解冻"}, day: func(a *auditing) {
 		a.Alipay.AddRedPacket(alipaytest.RedPacket{AuthNo: "A1", OutOrderNo: "O1"})
 		a.Coupon(`{"auth_no":"A1","out_order_no":"O1","out_request_no":"C1","amount":"2.22","remark":"未领取"}`)
+		a.Alipay.AddPreAuth(alipaytest.PreAuth{AuthNo: "A2", OutOrderNo: "O2"})
+		a.Do(http.MethodPost, "/alipay/unfreezes", `{"auth_no":"A2","out_order_no":"O2","out_request_no":"U1","amount":"3.33","remark":"退房"}`)
 	}, first: "partly", agreed: 3, sum: 28_88, partly: true},
 	{name: words{En: "The bill is not ready in the morning", Zh: "早上账单尚未生成"}, day: func(a *auditing) {
 		a.spoil(alipaytest.BillNotExist, "", "", 0)
@@ -165,7 +168,7 @@ var auditCases = []struct {
 	{name: words{En: "The address of the bill was too old", Zh: "下载地址已过期"}, day: func(a *auditing) {
 		a.spoil(alipaytest.BillExpired, "", "", 0)
 	}, first: "agreed", agreed: 3, sum: 28_88},
-	{name: words{En: "The ZIP was cut off", Zh: "ZIP不完整"}, day: func(a *auditing) {
+	{name: words{En: "The ZIP was cut off", Zh: "ZIP 不完整"}, day: func(a *auditing) {
 		a.spoil(alipaytest.BillTruncated, "", "", 0)
 	}, first: "agreed", agreed: 3, sum: 28_88},
 }
@@ -203,6 +206,7 @@ func TestAuditCases(t *testing.T) {
 				if len(a.told) != 1 {
 					t.Fatalf("OnAudit heard %d times", len(a.told))
 				}
+				a.Do(http.MethodGet, "/alipay/audits/"+auditDay, "")
 				stillOpen := c.morning != "" && c.first != "open: 1 waiting" // what was wrong is over by the second time
 				if !stillOpen {
 					again(t, a, found)
@@ -217,8 +221,13 @@ func TestAuditCases(t *testing.T) {
 					t.Errorf("a day later it says %s: %+v; want %s", said(later), later, want)
 				}
 				auditExplained(t, later)
-				if kept, err := a.Module.AuditOf(t.Context(), auditDay); err != nil || said(kept) != want {
-					t.Errorf("kept is %+v, %v", kept, err)
+				if r := a.Do(http.MethodGet, "/alipay/audits/"+auditDay, ""); r.Status != http.StatusOK || r.Str("verdict") != string(later.Verdict) {
+					t.Errorf("kept is %d %s", r.Status, r.Text)
+				}
+				for _, r := range a.Ledgers() {
+					if r.Origin == store.FromBill && a.Get(r.ID).Str("source") != "query" {
+						t.Errorf("recorded is %+v", r)
+					}
 				}
 				again(t, a, later)
 			})

@@ -9,6 +9,7 @@ var (
 	RefundView  = reflect.TypeFor[view]()
 	RecordView  = reflect.TypeFor[recordView]()
 	PageView    = reflect.TypeFor[pageView]()
+	AuditsView  = reflect.TypeFor[auditsView]()
 	ProblemView = reflect.TypeFor[problem]()
 )
 

@@ -40,6 +40,8 @@
 //	POST {refunds}/unfreezes       release a pre-authorisation
 //	GET  {refunds}/refunds         the refunds, by order, state and time
 //	GET  {refunds}/refunds/:id     what is known of a refund, asking Alipay if it is unresolved
+//	GET  {refunds}/audits          the days that were held against Alipay's bill
+//	GET  {refunds}/audits/:day     what was found about one, also as CSV
 //	POST {notify}/notify           Alipay's notifications
 //	POST {notify}/gateway          the messages to the application's gateway
 //

@@ -28,6 +28,7 @@ type operation struct {
 	example          object
 	answers          []answer
 	problems         []string // their codes
+	table            bool     // it is answered as CSV, too
 }
 
 // answer is one answer that is no problem.
@@ -47,9 +48,10 @@ type header struct {
 }
 
 var (
-	retryAfter = header{"Retry-After", words{En: "Seconds after which to ask again", Zh: "建议多少秒后再次查询或重试"}, object{{"type", "integer"}}, true}
-	mayRetry   = header{retryAfter.name, words{En: "Seconds after which to ask again, while the refund is unresolved", Zh: "退款未决时，建议多少秒后再次查询"}, retryAfter.schema, false}
-	location   = header{"Location", words{En: "Where the refund can be looked up", Zh: "查询该笔退款的地址"}, object{{"type", "string"}}, true}
+	retryAfter  = header{"Retry-After", words{En: "Seconds after which to ask again", Zh: "建议多少秒后再次查询或重试"}, object{{"type", "integer"}}, true}
+	mayRetry    = header{retryAfter.name, words{En: "Seconds after which to ask again, while the refund is unresolved", Zh: "退款未决时，建议多少秒后再次查询"}, retryAfter.schema, false}
+	disposition = header{"Content-Disposition", words{En: "The name of the table's file", Zh: "表格的文件名"}, object{{"type", "string"}}, false}
+	location    = header{"Location", words{En: "Where the refund can be looked up", Zh: "查询该笔退款的地址"}, object{{"type", "string"}}, true}
 )
 
 // refunded is what a route that refunds answers.
@@ -97,6 +99,25 @@ var operations = []operation{
 		problems: []string{"not_found", "store_failed", "unknown_app", "app_unavailable"},
 	},
 	{
+		method: "get", path: "/audits", id: "listAudits", tag: "audits",
+		summary:  words{En: "The last 100 days that were held against Alipay's bill, the latest first", Zh: "最近与支付宝账单核对过的100天，由新到旧"},
+		answers:  []answer{{http.StatusOK, words{En: "Each without its differences", Zh: "不含各笔差异"}, alirefund.AuditsView, nil}},
+		problems: []string{"store_failed", "unknown_app", "app_unavailable"},
+	},
+	{
+		method: "get", path: "/audits/{day}", id: "getAudit", tag: "audits",
+		summary: words{En: "What the last audit of a day found", Zh: "某日最近一次对账的结果"},
+		parameters: func(d *document) []any {
+			return []any{
+				object{{"name", "day"}, {"in", "path"}, {"required", true}, {"description", d.fieldWords("Audit", "day")}, {"schema", object{{"type", "string"}}}},
+				object{{"name", "format"}, {"in", "query"}, {"description", d.say(words{En: "csv is a table for a spreadsheet", Zh: "csv为电子表格可打开的表格"})}, {"schema", object{{"type", "string"}, {"enum", []string{"json", "csv"}}, {"default", "json"}}}},
+			}
+		},
+		answers:  []answer{{http.StatusOK, words{En: "The audit", Zh: "对账结果"}, reflect.TypeFor[alirefund.Audit](), []header{disposition}}},
+		table:    true,
+		problems: []string{"invalid_fields", "not_audited", "store_failed", "unknown_app", "app_unavailable"},
+	},
+	{
 		method: "post", path: "/coupon-refunds", id: "refundRedPacket", tag: "refunds",
 		summary: words{En: "Return a red packet", Zh: "红包退回"},
 		body:    reflect.TypeFor[alirefund.CouponRefundRequest](),
@@ -138,7 +159,7 @@ func writeDocument(t *testing.T, zh bool) object {
 	d.schemaOf(alirefund.ProblemView)
 	d.schemas = append(d.schemas, member{"Notification", d.notification()})
 	var tags []any
-	for _, name := range []string{"refunds", "notifications"} {
+	for _, name := range []string{"refunds", "audits", "notifications"} {
 		tags = append(tags, object{{"name", name}, {"description", d.say(tagWords[name])}})
 	}
 	for name := range fieldWords {
@@ -199,6 +220,9 @@ func (d *document) operation(o operation) object {
 		content := object{{"text/plain", object{{"schema", object{{"type", "string"}, {"const", "success"}}}}}}
 		if a.of != nil {
 			content = object{{"application/json", object{{"schema", object{refer(d.schemaOf(a.of))}}}}}
+		}
+		if o.table {
+			content = append(content, member{"text/csv", object{{"schema", object{{"type", "string"}}}}})
 		}
 		responses = append(responses, member{strconv.Itoa(a.status), append(response, member{"content", content})})
 	}

@@ -87,8 +87,14 @@ var schemaNames = map[reflect.Type]string{
 	alirefund.PageView:                "RefundPage",
 	alirefund.RecordView:              "RefundRecord",
 	alirefund.ProblemView:             "Problem",
+	alirefund.AuditsView:              "AuditList",
 	reflect.TypeFor[store.Delivery](): "Delivery",
 	reflect.TypeFor[store.Entry]():    "HistoryEntry",
+
+	reflect.TypeFor[alirefund.Audit]():         "Audit",
+	reflect.TypeFor[alirefund.Sum]():           "Sum",
+	reflect.TypeFor[alirefund.Difference]():    "Difference",
+	reflect.TypeFor[alirefund.NotComparable](): "NotComparable",
 }
 
 // schemaOf adds the schema of a struct to the document, once, and returns its name.
@@ -319,6 +325,8 @@ func (d *document) answered(of reflect.Type) object {
 		return object{{"type", "array"}, {"items", d.answered(of.Elem())}}
 	case reflect.Pointer:
 		return d.answered(of.Elem())
+	case reflect.Map:
+		return object{{"type", "object"}, {"propertyNames", d.answered(of.Key())}, {"additionalProperties", d.answered(of.Elem())}}
 	case reflect.Struct:
 		return object{refer(d.schemaOf(of))}
 	default:
@@ -333,6 +341,10 @@ var enums = map[reflect.Type][]string{
 	reflect.TypeFor[store.State]():  texts(store.Pending, store.Succeeded, store.Failed),
 	reflect.TypeFor[store.Source](): texts(store.ByAnswer, store.ByQuery, store.ByNotice, store.ByPerson),
 	reflect.TypeFor[store.Origin](): texts(store.FromRequest, store.FromNotice, store.FromBill),
+
+	reflect.TypeFor[alirefund.Verdict](): texts(alirefund.AuditAgreed, alirefund.AuditPartly, alirefund.AuditOpen, alirefund.AuditDiffers),
+	reflect.TypeFor[alirefund.DifferenceKind](): texts(alirefund.DiffersRecorded, alirefund.DiffersUnproven, alirefund.DiffersUnanswered, alirefund.DiffersUnresolved,
+		alirefund.DiffersAmount, alirefund.DiffersTwice, alirefund.DiffersWaiting, alirefund.DiffersMissing),
 }
 
 var events = texts(store.RefundSucceeded, store.RefundFailed, store.RefundUnresolved)

@@ -21,6 +21,7 @@ var infoWords = words{
 
 var tagWords = map[string]words{
 	"refunds":       {En: "To refund, and to see what became of it", Zh: "退款与查询"},
+	"audits":        {En: "The ledger beside Alipay's own book", Zh: "账本与支付宝账单的核对"},
 	"notifications": {En: "What Alipay calls; its signature is the check", Zh: "由支付宝调用，以签名校验"},
 }
 
@@ -35,6 +36,11 @@ var schemaWords = map[string]words{
 	"Heard":               {En: "What was last heard of an unresolved refund; it proves nothing", Zh: "未决退款最近得到的应答，不能作为结果的依据"},
 	"RefundPage":          {En: "Refunds, the oldest first", Zh: "退款列表，由旧到新"},
 	"RefundRecord":        {En: "All that is known of a refund", Zh: "一笔退款的完整记录"},
+	"AuditList":           {En: "Days that were audited", Zh: "已对账的日期"},
+	"Audit":               {En: "A day's refunds of trades in Alipay's bill, held against the ledger", Zh: "某日支付宝账单中的交易退款与账本的核对结果"},
+	"Sum":                 {En: "So many refunds, and what they come to", Zh: "退款笔数与金额"},
+	"Difference":          {En: "One refund in which the bill and the ledger differ", Zh: "账单与账本不一致的一笔退款"},
+	"NotComparable":       {En: "Refunds of which no bill tells, or whose bill could not be had", Zh: "没有账单可比的退款"},
 	"Delivery":            {En: "How far an event has come on its way to its hook", Zh: "一个事件的投递进度"},
 	"HistoryEntry":        {En: "One line of a refund's history", Zh: "退款历史中的一条"},
 	"Problem":             {En: "An RFC 9457 problem", Zh: "RFC 9457格式的错误"},
@@ -143,6 +149,35 @@ var fieldWords = map[string]words{
 	"detail":           {En: "More about it", Zh: "说明"},
 	"attempt":          {En: "The send that it is about", Zh: "相关的发送序号"},
 	"notify_id":        {En: "The notification that it came by", Zh: "相关通知的编号"},
+
+	// audits
+	"audits":                {En: "The days, the latest first", Zh: "各日结果，由新到旧"},
+	"day":                   {En: "A day of China's, such as 2026-10-03", Zh: "日期（北京时间），例如2026-10-03"},
+	"Audit.at":              {En: "When this was found; a later audit that finds the same keeps it", Zh: "得出该结果的时间；之后对账结果不变则保持不变"},
+	"verdict":               {En: "agreed; partly, if not all can be compared; open, if a later audit will tell; differs, if a person should look", Zh: "agreed为一致；partly为部分无法比较；open为以后再核对才知道；differs为需要有人查看"},
+	"bill":                  {En: "The bill's side, to the fen", Zh: "账单一方，精确到分"},
+	"ledger":                {En: "The ledger's side, to the fen", Zh: "账本一方，精确到分"},
+	"agreed":                {En: "Refunds that both sides have, of one amount", Zh: "双方都有且金额相同的笔数"},
+	"settled":               {En: "How many of them were unresolved until this audit asked Alipay", Zh: "其中由本次对账查询后才得出结果的笔数"},
+	"other_day":             {En: "The ledger's refunds of the day that another day's bill has", Zh: "账本当日的退款中，记在另一天账单的笔数"},
+	"pending":               {En: "The ledger's refunds of the day that are unresolved, and in no bill", Zh: "账本当日未决、且不在账单中的笔数"},
+	"no_bill":               {En: "Alipay had no bill of the day", Zh: "支付宝没有该日账单"},
+	"counts":                {En: "How many differences there are of each kind", Zh: "各类差异的笔数"},
+	"differences":           {En: "The differences, at most 100 of each kind", Zh: "各笔差异，每类最多100笔"},
+	"not_comparable":        {En: "The ledger's refunds of the day that cannot be compared", Zh: "账本当日无法比较的退款"},
+	"Audit.delivered":       {En: "The application's hook has taken it", Zh: "应用的钩子已处理"},
+	"NotComparable.refunds": {En: "How many", Zh: "笔数"},
+	"Sum.refunds":           {En: "How many", Zh: "笔数"},
+	"NotComparable.amount":  {En: "What they come to", Zh: "合计金额"},
+	"Sum.amount":            {En: "What they come to", Zh: "合计金额"},
+	"why":                   {En: "Why the bill could not be had; absent for what no bill of trades has", Zh: "取不到账单的原因；交易账单本就不含的类别不返回"},
+	"Difference.kind":       {En: "In what they differ; docs/audit.md explains each", Zh: "差异类别，说明见docs/audit.zh-CN.md"},
+	"Difference.attention":  {En: "A person should look", Zh: "需要有人查看"},
+	"Difference.id":         {En: "The ledger's refund", Zh: "账本中的退款编号"},
+	"Difference.state":      {En: "Its state in the ledger", Zh: "账本中的状态"},
+	"billed":                {En: "The bill's amount", Zh: "账单金额"},
+	"recorded":              {En: "What succeeded in the ledger", Zh: "账本中已成功的金额"},
+	"said":                  {En: "What Alipay's signed answer says", Zh: "支付宝有签名的应答中的金额"},
 
 	// problems
 	"status":            {En: "The HTTP status", Zh: "HTTP状态码"},

@@ -57,6 +57,7 @@ var problems = map[string]struct {
 	"alipay_refused":         {http.StatusUnprocessableEntity, Text{En: "Alipay refused the refund; nothing moved", Zh: "支付宝拒绝了退款，资金未变动"}},
 	"nothing_sent":           {http.StatusServiceUnavailable, Text{En: "This request sent nothing to Alipay; repeat it as it is", Zh: "本次请求未向支付宝发送任何内容，请原样重试"}},
 	"not_found":              {http.StatusNotFound, Text{En: "No refund has this id", Zh: "没有该编号的退款"}},
+	"not_audited":            {http.StatusNotFound, Text{En: "That day was not audited", Zh: "该日尚未对账"}},
 	"store_failed":           {http.StatusServiceUnavailable, Text{En: "The store failed; repeat the same request, under the same number", Zh: "存储出错，请以同一退款请求号原样重试"}},
 	"unknown_app":            {http.StatusNotFound, Text{En: "There is no such application here", Zh: "没有该应用"}},
 	"app_unavailable":        {http.StatusServiceUnavailable, Text{En: "The application cannot be had now; repeat the same request", Zh: "暂时无法取得该应用的配置，请原样重试"}},
@@ -167,6 +168,8 @@ func refundProblem(err error, zh bool) (p problem, ok bool) {
 		is("store_failed")
 	case errors.Is(err, store.ErrNotFound):
 		is("not_found")
+	case errors.Is(err, ErrNotAudited):
+		is("not_audited")
 	default:
 		return problem{}, false
 	}

@@ -171,6 +171,14 @@ var chapters = []struct {
 			words{En: "Take the `id` of an earlier answer, or look for the refund by `GET /refunds?out_trade_no=…`.", Zh: "请使用此前应答中的`id`，或通过`GET /refunds?out_trade_no=…`查找。"},
 			func(t *testing.T) shoptest.Reply { return shoptest.NewShop(t).Get("rf_x") },
 		},
+		{
+			"not_audited",
+			words{En: "No audit of the day was made, or what it found is forgotten.", Zh: "该日没有对过账，或结果已被清理。"},
+			words{En: "`GET /audits` lists the days; `Module.Audit` audits one more.", Zh: "`GET /audits`列出已对账的日期；`Module.Audit`可补对某一天。"},
+			func(t *testing.T) shoptest.Reply {
+				return shoptest.NewShop(t).Do(http.MethodGet, "/alipay/audits/2026-10-03", "")
+			},
+		},
 	}},
 	{words{En: "Notifications", Zh: "通知"}, []explained{
 		{

@@ -19,6 +19,8 @@ import (
 //	POST /unfreezes       release a pre-authorisation
 //	GET  /refunds         the refunds, by order, state and time
 //	GET  /refunds/:id     what is known of a refund
+//	GET  /audits          the days that were held against Alipay's bill
+//	GET  /audits/:day     what was found about one
 //
 // guard decides who may; it aborts the context to refuse, and names the actor
 // by [SetActor], and the application by [SetApp] if there are several. more runs behind it. A nil guard panics, at start-up and not at
@@ -35,6 +37,8 @@ func (m *Module) MountRefunds(r gin.IRouter, guard gin.HandlerFunc, more ...gin.
 	r.POST("/unfreezes", chain(m.postUnfreeze)...)
 	r.GET("/refunds", chain(m.listRefunds)...)
 	r.GET("/refunds/:id", chain(m.getRefund)...)
+	r.GET("/audits", chain(m.listAudits)...)
+	r.GET("/audits/:day", chain(m.getAudit)...)
 }
 
 // MountNotify adds the routes that listen:

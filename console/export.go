@@ -1,17 +1,12 @@
 package console
 
 import (
-	"encoding/csv"
-	"io"
 	"net/http"
-	"regexp"
 	"strconv"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/alirefund/alirefund/internal/sheet"
 	"github.com/alirefund/alirefund/store"
 )
 
@@ -47,30 +42,27 @@ func (p *page) record(r store.Refund) []string {
 	}
 	return []string{
 		p.Time(r.CreatedAt),
-		cell(r.App),
-		cell(r.Merchant),
-		cell(string(r.Kind)),
-		cell(string(r.State)),
+		sheet.Cell(r.App),
+		sheet.Cell(r.Merchant),
+		sheet.Cell(string(r.Kind)),
+		sheet.Cell(string(r.State)),
 		amount,
-		cell(r.OutTradeNo),
-		cell(r.OutRequestNo),
-		cell(r.TradeNo),
-		cell(r.AuthNo),
-		cell(r.OperationID),
-		cell(r.Actor),
-		cell(string(r.Source)),
+		sheet.Cell(r.OutTradeNo),
+		sheet.Cell(r.OutRequestNo),
+		sheet.Cell(r.TradeNo),
+		sheet.Cell(r.AuthNo),
+		sheet.Cell(r.OperationID),
+		sheet.Cell(r.Actor),
+		sheet.Cell(string(r.Source)),
 		p.Time(r.SettledAt),
-		cell(r.Code),
-		cell(r.SubCode),
-		cell(r.Message),
-		cell(r.Attention),
+		sheet.Cell(r.Code),
+		sheet.Cell(r.SubCode),
+		sheet.Cell(r.Message),
+		sheet.Cell(r.Attention),
 		strconv.FormatBool(r.Undelivered()),
-		cell(r.ID),
+		sheet.Cell(r.ID),
 	}
 }
-
-// mark is the byte order mark, by which Excel knows UTF-8.
-const mark = "\uFEFF"
 
 // getExport writes what a list means as a table, all of it, piece by piece.
 func (s *console) getExport(c *gin.Context) {
@@ -88,9 +80,7 @@ func (s *console) getExport(c *gin.Context) {
 	h.Set("Content-Type", "text/csv; charset=utf-8")
 	h.Set("Content-Disposition", `attachment; filename="refunds.csv"`)
 	c.Status(http.StatusOK)
-	_, _ = io.WriteString(c.Writer, mark)
-	w := csv.NewWriter(c.Writer)
-	w.UseCRLF = true
+	w := sheet.NewWriter(c.Writer)
 	_ = w.Write(csvColumns) // Error says it
 	for {
 		for _, r := range some.rows {
@@ -107,30 +97,4 @@ func (s *console) getExport(c *gin.Context) {
 			return
 		}
 	}
-}
-
-// likeNumber is what a spreadsheet may take for a number or a date, and change: round it,
-// drop its zeros, or make a month of it.
-var likeNumber = regexp.MustCompile(`^[0-9][0-9A-Za-z.,:/_-]*$`)
-
-// shortNumber is the most digits that are always shown as they are.
-const shortNumber = 9
-
-// cell is a text as a spreadsheet shows it. What is like a number is written as ="…", but
-// for short ones, and a text that would be taken for a formula begins with an apostrophe.
-func cell(text string) string {
-	text = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(text, "\uFFFD"))
-	if likeNumber.MatchString(text) && (text[0] == '0' || len(text) > shortNumber || strings.Trim(text, "0123456789") != "") {
-		return `="` + text + `"`
-	}
-	begin := strings.TrimLeftFunc(text, func(r rune) bool { return unicode.IsSpace(r) || hidden(r) })
-	if first, _ := utf8.DecodeRuneInString(begin); begin != "" && strings.ContainsRune("=+-@＝＋－＠", first) {
-		return "'" + text
-	}
-	return text
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/alirefund/alirefund/internal/sheet"
 	"github.com/alirefund/alirefund/store"
 )
 
@@ -63,7 +64,7 @@ func number(q string) string {
 	if inner, found := strings.CutPrefix(q, `="`); found {
 		q = strings.TrimSuffix(inner, `"`)
 	}
-	if bare, found := strings.CutPrefix(q, "'"); found && cell(bare) == q {
+	if bare, found := strings.CutPrefix(q, "'"); found && sheet.Cell(bare) == q {
 		return bare
 	}
 	return q

@@ -100,7 +100,9 @@ func (d *document) at(node any, keys ...string) any {
 }
 
 // route is a route of the document: a path with {id} and not :id.
-func route(x shoptest.Exchange) string { return strings.Replace(x.Route, ":id", "{id}", 1) }
+func route(x shoptest.Exchange) string {
+	return strings.NewReplacer(":id", "{id}", ":day", "{day}").Replace(x.Route)
+}
 
 // has tells whether the document has the route of an exchange.
 func (d *document) has(x shoptest.Exchange) bool {
@@ -115,6 +117,9 @@ func (d *document) request(x shoptest.Exchange) *openapi3filter.RequestValidatio
 	params := map[string]string{}
 	if _, id, found := strings.Cut(r.URL.Path, "/refunds/"); found {
 		params["id"] = id
+	}
+	if _, day, found := strings.Cut(r.URL.Path, "/audits/"); found {
+		params["day"] = day
 	}
 	return &openapi3filter.RequestValidationInput{
 		Request: r, PathParams: params,

@@ -173,7 +173,7 @@ var refunding = map[string]func(t *testing.T, p product){
 
 var looking = map[string]func(t *testing.T){
 	"of an application that cannot be had": func(t *testing.T) {
-		for _, path := range []string{"/alipay/refunds", "/alipay/refunds/rf_x"} {
+		for _, path := range []string{"/alipay/refunds", "/alipay/refunds/rf_x", "/alipay/audits", "/alipay/audits/2000-01-01"} {
 			expect(t, shoptest.NewShop(t, apps(alirefund.ErrUnknownApp)).Do(http.MethodGet, path, "", application...), 404, "unknown_app")
 			expect(t, shoptest.NewShop(t, apps(shoptest.ErrHost)).Do(http.MethodGet, path, "", application...), 503, "app_unavailable")
 		}
@@ -185,7 +185,20 @@ var looking = map[string]func(t *testing.T){
 		r := s.Unresolved(alipaytest.LostAnswer)
 		expect(t, s.Get(r.ID), 200, "")
 		expect(t, s.List("limit=1"), 200, "")
+		s.Refund(shoptest.Numbered("R2", "1.00"))
+		s.Coupon(fundBody("C1", "1.00"))
+		time.Sleep(24 * time.Hour)
+		if _, err := s.Module.Audit(t.Context(), "2000-01-01"); err != nil {
+			t.Error(err)
+		}
+		for path, code := range map[string]int{"/alipay/audits": 200, "/alipay/audits/2000-01-01": 200, "/alipay/audits/2000-01-01?format=csv": 200} {
+			expect(t, s.Do(http.MethodGet, path, ""), code, "")
+		}
+		expect(t, s.Do(http.MethodGet, "/alipay/audits/2000-01-02", ""), 404, "not_audited")
+		expect(t, s.Do(http.MethodGet, "/alipay/audits/2000-01-01?format=xml", ""), 422, "invalid_fields")
 		s.Down(time.Hour, "Get", "List")
+		expect(t, s.Do(http.MethodGet, "/alipay/audits", ""), 503, "store_failed")
+		expect(t, s.Do(http.MethodGet, "/alipay/audits/2000-01-01", ""), 503, "store_failed")
 		expect(t, s.Get(r.ID), 503, "store_failed")
 		expect(t, s.List(""), 503, "store_failed")
 	},

@@ -23,12 +23,12 @@ const top = "../../.."
 // that a new one is a decision.
 var rooms = map[string][]string{
 	"": {
-		"/engine", "/gateway", "/notify", "/store", "/money", "/internal/rawjson",
+		"/engine", "/gateway", "/notify", "/store", "/money", "/internal/rawjson", "/internal/sheet",
 		"github.com/gin-gonic/gin/...",
 		"golang.org/x/text/language",
 	},
 	"/console": {
-		"", "/engine", "/store", "/money",
+		"", "/engine", "/store", "/money", "/internal/sheet",
 		"github.com/gin-gonic/gin/...",
 		"golang.org/x/text/language",
 	},
@@ -50,6 +50,7 @@ var rooms = map[string][]string{
 	"/signer":           {},
 	"/money":            {},
 	"/internal/rawjson": {},
+	"/internal/sheet":   {},
 	"/internal/vectors": {},
 	"/internal/shoptest": {
 		"", "/alipaytest", "/engine", "/gateway", "/notify", "/signer", "/money", "/store",
