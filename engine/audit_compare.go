@@ -21,14 +21,15 @@ import (
 const (
 	// auditPage is how many refunds of the ledger are read at once.
 	auditPage = 500
-	// auditRound is about how many rows are looked at in one more reading of both sides.
-	auditRound = 50_000
 	// mostAlone bounds the ledger's refunds that no bill of the day has. More of them are
 	// not a difference, but the bill of another merchant, or the ledger of another.
 	mostAlone = 20_000
 	// mostNamed bounds the differences of one kind that are named, beside their number.
 	mostNamed = 100
 )
+
+// auditRound is about how many rows are looked at in one more reading of both sides.
+var auditRound = 50_000
 
 // comparing is one audit under way.
 type comparing struct {

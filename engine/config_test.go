@@ -194,6 +194,9 @@ func TestNewNamesEveryProblem(t *testing.T) {
 		{"gateway", func(c *alirefund.Config) { c.Gateway = "openapi.alipay.com" }, []string{"Gateway"}, nil},
 		{"red packets", func(c *alirefund.Config) { c.CouponProduct = "alipay.fund.coupon.order.refund " }, []string{"CouponProduct"}, nil},
 		{"sellers", func(c *alirefund.Config) { c.App.SellerIDs = []string{""} }, []string{"App.SellerIDs"}, nil},
+		{"audits", func(c *alirefund.Config) {
+			c.AuditAt, c.BillHosts = "25:30", []string{"https://bills.example", "bills.example:8443", ""}
+		}, []string{"AuditAt", "BillHosts[0]", "BillHosts[2]"}, nil},
 	} {
 		config := good
 		c.change(&config)

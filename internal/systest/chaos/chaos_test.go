@@ -58,6 +58,7 @@ func runChaos(t *testing.T, refunds int) {
 							c := newChaos(t, seed+uint64(i)*1e9, max(1, refunds/shops))
 							c.live()
 							c.compare()
+							c.audit()
 							sums[i] = c.tally
 						})
 					})
@@ -448,6 +449,48 @@ func (c *chaos) compare() {
 		}
 	}
 	c.compareCalls()
+}
+
+// audit holds the bills of the chaos's days against all three books: they agree to the fen.
+func (c *chaos) audit() {
+	t := c.T
+	china := time.FixedZone("", 8*60*60)
+	time.Sleep(time.Until(time.Date(2000, 1, 4, 10, 30, 0, 0, china)))
+	moved := map[string]alirefund.Sum{}
+	for _, m := range c.Alipay.Movements() {
+		if day := m.At.In(china).Format(time.DateOnly); m.Kind == alipaytest.TradeRefund {
+			moved[day] = alirefund.Sum{Refunds: moved[day].Refunds + 1, Amount: moved[day].Amount + m.Amount}
+		}
+	}
+	var sum money.Amount
+	for _, day := range []string{"2000-01-01", "2000-01-02"} {
+		a, err := c.Module.Audit(t.Context(), day)
+		if err != nil {
+			t.Errorf("%s: %v", day, err)
+			continue
+		}
+		if a.Bill != moved[day] || a.Ledger != moved[day] || a.Agreed != moved[day].Refunds || len(a.Counts) > 0 || a.Pending > 0 ||
+			a.Verdict != alirefund.AuditAgreed && a.Verdict != alirefund.AuditPartly {
+			t.Errorf("%s: %+v; what moved is %+v", day, a, moved[day])
+		}
+		sum += a.Ledger.Amount
+		delete(moved, day)
+	}
+	if len(moved) > 0 {
+		t.Errorf("more moved: %v", moved)
+	}
+	rows, err := c.memory.List(t.Context(), store.Filter{App: c.Config.App.ID, Kind: store.Trade, State: store.Succeeded, Limit: 1e6})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rows {
+		if sum -= c.rows[r.ID]; c.rows[r.ID] == 0 {
+			sum -= r.Amount // which the host was told without its amount
+		}
+	}
+	if sum != 0 {
+		t.Errorf("the bills and the host's rows differ by %v", sum)
+	}
 }
 
 // compareRefund holds one refund of the ledger against what moved and what the host

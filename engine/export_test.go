@@ -1,0 +1,9 @@
+package engine
+
+// SetAuditRound makes audits look at so few rows at once, until restore is called. No
+// other audit may run meanwhile.
+func SetAuditRound(rows int) (restore func()) {
+	was := auditRound
+	auditRound = rows
+	return func() { auditRound = was }
+}
