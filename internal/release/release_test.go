@@ -156,7 +156,7 @@ func (p *proxy) publish(folder string) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	mod, err := os.ReadFile(filepath.Join(content, "go.mod")) //nolint:gosec // of a test's folder
+	mod, err := os.ReadFile(filepath.Join(content, "go.mod"))
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -211,7 +211,7 @@ func (p *proxy) copyModule(folder, to string) {
 // run runs a command as on the machine of somebody who knows of the proxy only.
 func (p *proxy) run(folder, name string, args ...string) string {
 	p.t.Helper()
-	command := exec.CommandContext(p.t.Context(), name, args...) //nolint:gosec // of this test
+	command := exec.CommandContext(p.t.Context(), name, args...)
 	command.Dir = folder
 	command.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-mod=mod",
 		"GOPROXY=file://"+filepath.ToSlash(p.folder)+","+goEnv(p.t, "GOPROXY"), "GONOSUMDB="+root)
@@ -225,7 +225,7 @@ func (p *proxy) run(folder, name string, args ...string) string {
 // tracked returns the files of a module that git knows, without those of modules below it.
 func tracked(t *testing.T, folder string) []string {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), "git", "-C", filepath.Join(top, folder), "ls-files", "-z").Output() //nolint:gosec // of this test
+	out, err := exec.CommandContext(t.Context(), "git", "-C", filepath.Join(top, folder), "ls-files", "-z").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,7 +265,7 @@ func forget(t *testing.T, version string) {
 		for _, name := range names {
 			_ = filepath.WalkDir(name, func(name string, entry fs.DirEntry, _ error) error {
 				if entry != nil && entry.IsDir() {
-					return os.Chmod(name, 0o700) //nolint:gosec // a folder that is removed
+					return os.Chmod(name, 0o700)
 				}
 				return nil
 			})
@@ -278,7 +278,7 @@ func forget(t *testing.T, version string) {
 
 func goEnv(t *testing.T, name string) string {
 	t.Helper()
-	out, err := exec.Command("go", "env", name).Output() //nolint:gosec,noctx // of this test, and at its end, too
+	out, err := exec.Command("go", "env", name).Output() //nolint:noctx // at the end of a test, too
 	if err != nil {
 		t.Fatal(err)
 	}

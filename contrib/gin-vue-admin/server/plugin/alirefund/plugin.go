@@ -32,7 +32,7 @@ func (*plugin) Register(engine *gin.Engine) {
 		global.GVA_LOG.Error("alirefund: the plugin is off: " + err.Error())
 		return
 	}
-	initialize.Api()
+	initialize.APIs()
 	initialize.Menu()
 	initialize.Router(engine, m)
 	go m.Run(ctx)

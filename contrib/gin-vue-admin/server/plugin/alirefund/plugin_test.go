@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -23,6 +24,7 @@ import (
 
 	"github.com/flipped-aurora/gin-vue-admin/server/global"
 	_ "github.com/flipped-aurora/gin-vue-admin/server/plugin/alirefund"
+	"github.com/flipped-aurora/gin-vue-admin/server/plugin/alirefund/api"
 	"github.com/flipped-aurora/gin-vue-admin/server/plugin/alirefund/config"
 	"github.com/flipped-aurora/gin-vue-admin/server/plugin/plugin-tool/utils"
 	plugins "github.com/flipped-aurora/gin-vue-admin/server/utils/plugin/v2"
@@ -153,6 +155,17 @@ func TestNobodyPassesTheGuards(t *testing.T) {
 	}
 	if moved := a.alipay.Movements(); len(moved) != 0 {
 		t.Errorf("money moved: %v", moved)
+	}
+}
+
+func TestPanicBehindTheEnvelope(t *testing.T) {
+	r := gin.New()
+	r.Use(gin.CustomRecoveryWithWriter(io.Discard, func(c *gin.Context, _ any) { c.AbortWithStatus(http.StatusInternalServerError) }))
+	r.GET("/", api.Envelope, func(*gin.Context) { panic("a bug") })
+	w := httptest.NewRecorder()
+	r.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil))
+	if w.Code != http.StatusInternalServerError {
+		t.Errorf("answered %d %q", w.Code, w.Body)
 	}
 }
 

@@ -35,9 +35,11 @@ func Actor(c *gin.Context) {
 // module's own, of which 202 says that nobody knows yet whether the money moved.
 func Envelope(c *gin.Context) {
 	w := &letter{ResponseWriter: c.Writer}
-	c.Writer = w
-	c.Next()
-	c.Writer = w.ResponseWriter
+	func() {
+		c.Writer = w
+		defer func() { c.Writer = w.ResponseWriter }() // a panic is answered without an envelope
+		c.Next()
+	}()
 	answer := gin.H{"code": fine, "msg": "", "data": json.RawMessage(w.text.Bytes()), "status": w.Status()}
 	if !json.Valid(w.text.Bytes()) {
 		answer["data"] = nil

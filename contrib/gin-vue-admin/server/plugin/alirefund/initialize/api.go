@@ -5,8 +5,8 @@ import (
 	"github.com/flipped-aurora/gin-vue-admin/server/plugin/plugin-tool/utils"
 )
 
-// Api makes the private routes known, so that roles can be allowed them.
-func Api() {
+// APIs makes the private routes known, so that roles can be allowed them.
+func APIs() {
 	const group = "支付宝退款"
 	utils.RegisterApis(
 		model.SysApi{Path: "/alirefund/refunds", Description: "交易退款", ApiGroup: group, Method: "POST"},
