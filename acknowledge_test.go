@@ -54,7 +54,7 @@ func TestAcknowledgementPastACompressor(t *testing.T) {
 			_, _ = below.WriteString("!") // its end
 		}))
 		server := httptest.NewServer(r)
-		response, err := server.Client().Post(server.URL+"/alipay/notify", "application/x-www-form-urlencoded", strings.NewReader(s.Payment())) //nolint:noctx // of a test's server
+		response, err := server.Client().Post(server.URL+"/alipay/notify", "application/x-www-form-urlencoded", strings.NewReader(s.Payment()))
 		if err != nil {
 			t.Fatal(err)
 		}
