@@ -278,7 +278,7 @@ func forget(t *testing.T, version string) {
 
 func goEnv(t *testing.T, name string) string {
 	t.Helper()
-	out, err := exec.Command("go", "env", name).Output() //nolint:noctx // at the end of a test, too
+	out, err := exec.Command("go", "env", name).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
