@@ -84,7 +84,7 @@ var firstTests = []test{
 		openFirst(t, s, trade("order", "first"), unlimited, first("first", long), store.Created, 1)
 		second := trade("order", "second")
 		opened := openFirst(t, s, second, total(1000), first("second", long), store.Created, 0)
-		if wait := opened.First.Wait; wait <= long-10*time.Second || wait > long {
+		if wait := opened.First.Wait; wait <= long-10*time.Second || wait > long+apart {
 			t.Errorf("it is to wait %v", wait)
 		}
 		if got := mustGet(t, s, second.ID); got.Attempts != 0 || !got.SentAt.IsZero() || !got.Unsent() {

@@ -111,11 +111,16 @@ var listTests = []test{
 		list(t, s, store.Filter{App: "app", TradeNo: "trade"}, "1")
 	}},
 	{"a hundred unless told otherwise", func(t *testing.T, s store.Store) {
-		var all []string
+		var rows []store.Refund
 		for n := range store.DefaultLimit + 1 {
-			all = append(all, fmt.Sprint(n))
-			mustOpen(t, s, trade("order", all[n]), unlimited, store.Created)
+			rows = append(rows, mustOpen(t, s, trade("order", fmt.Sprint(n)), unlimited, store.Created))
 			tick()
+		}
+		// By the time that the process knew which recorded it: see apart.
+		slices.SortStableFunc(rows, func(a, b store.Refund) int { return a.CreatedAt.Compare(b.CreatedAt) })
+		var all []string
+		for _, r := range rows {
+			all = append(all, r.OutRequestNo)
 		}
 		list(t, s, store.Filter{App: "app"}, all[:store.DefaultLimit]...)
 		list(t, s, store.Filter{App: "app", OutTradeNo: "order"}, all[:store.DefaultLimit]...)

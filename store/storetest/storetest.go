@@ -79,6 +79,7 @@ type test struct {
 const (
 	long  = time.Minute            // a lease that no test outlasts
 	short = 200 * time.Millisecond // one that is waited for
+	apart = time.Second            // what two processes may differ by that know the ledger's time, on a machine that is busy
 )
 
 // outlast waits until what was taken for a short time is over.
