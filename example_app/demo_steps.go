@@ -98,7 +98,10 @@ func (o observer) Begin(ctx context.Context, op alirefund.Operation) (context.Co
 		o.steps.add(step{Kind: op.Kind, Order: op.Order, Number: op.Number, Refund: op.Refund, Name: name, Outcome: outcome, Detail: detail})
 	}
 	if id, ok := ctx.Value(noticing{}).(string); ok && op.Number != "" {
-		o.steps.about(id, subject{op.Order, op.Number})
+		if _, known := o.steps.of(id); !known {
+			o.steps.about(id, subject{op.Order, op.Number})
+			add("verified", "", "")
+		}
 	}
 	switch op.Op {
 	case engine.OpSend:
@@ -135,7 +138,8 @@ func (o observer) Begin(ctx context.Context, op alirefund.Operation) (context.Co
 	return ctx, func(alirefund.Ended) {}
 }
 
-// notice tells of a genuine notice, if it is known which refund that is about.
+// notice tells of a genuine notice, once it is known which refund that is about: at once
+// where the network has seen it, else when the module has found it out.
 func (o observer) notice(ctx context.Context, op alirefund.Operation) (context.Context, func(alirefund.Ended)) {
 	add := func(name, outcome string) {
 		if of, known := o.steps.of(op.NotifyID); known {
@@ -165,7 +169,7 @@ type observers []alirefund.Observer
 func (all observers) Begin(ctx context.Context, op alirefund.Operation) (context.Context, func(alirefund.Ended)) {
 	ends := make([]func(alirefund.Ended), len(all))
 	for i, o := range all {
-		ctx, ends[i] = o.Begin(ctx, op)
+		ctx, ends[i] = o.Begin(ctx, op) //nolint:fatcontext // each within the last
 	}
 	return ctx, func(e alirefund.Ended) {
 		for _, end := range slices.Backward(ends) {

@@ -18,7 +18,6 @@ import (
 
 	"github.com/alirefund/alirefund"
 	"github.com/alirefund/alirefund/engine"
-	"github.com/alirefund/alirefund/store"
 )
 
 // page is what a browser hears that has the page open.
@@ -41,7 +40,7 @@ func (a *app) page(header ...string) *page {
 	for n := 0; n+1 < len(header); n += 2 {
 		r.Header.Set(header[n], header[n+1])
 	}
-	answer, err := http.DefaultClient.Do(r)
+	answer, err := http.DefaultClient.Do(r) //nolint:bodyclose // it is, when the test ends
 	if err != nil || answer.StatusCode != http.StatusOK || answer.Header.Get("Content-Type") != "text/event-stream" {
 		a.t.Fatal(err, answer)
 	}
@@ -341,15 +340,19 @@ func TestSteps(t *testing.T) {
 		t.Errorf("%+v", some)
 	}
 	_, news := s.since(s.last)
-	_, ended := observer{s}.Begin(t.Context(), alirefund.Operation{Op: engine.OpNotice, NotifyID: "unknown"})
+	ctx, ended := observer{s}.Begin(t.Context(), alirefund.Operation{Op: engine.OpNotice, NotifyID: "unknown"})
 	ended(alirefund.Ended{Outcome: "handled"})
 	select {
 	case <-news:
 		t.Error("something is told")
 	default:
 	}
-	observer{s}.Changed(t.Context(), alirefund.Change{To: store.Pending})
+	_, ended = observer{s}.Begin(ctx, alirefund.Operation{Op: engine.OpSettle, Order: "o", Number: "n"}) // it is this one
+	ended(alirefund.Ended{Outcome: "succeeded"})
 	<-news
+	if some, _ := s.since(s.last - 2); some[0].Name != "verified" || some[0].Number != "n" || some[1].Name != "settled" {
+		t.Errorf("%+v", some)
+	}
 }
 
 // A notice that is no refund's goes through as it is.

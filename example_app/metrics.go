@@ -16,7 +16,7 @@ import (
 
 var liveHeap = regexp.MustCompile(`^/gc/heap/live:bytes$`)
 
-// measure makes a module that is watched, and what Prometheus reads of it. A real shop
+// measure makes a module that is watched, beside config's own Observer, and what Prometheus reads of it. A real shop
 // has a tracer provider as well.
 func measure(config alirefund.Config) (*alirefund.Module, http.Handler, error) {
 	registry := prometheus.NewRegistry()
@@ -32,11 +32,7 @@ func measure(config alirefund.Config) (*alirefund.Module, http.Handler, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if config.Observer != nil {
-		config.Observer = observers{watch, config.Observer}
-	} else {
-		config.Observer = watch
-	}
+	config.Observer = observers{watch, config.Observer}
 	module, err := alirefund.New(config)
 	if err != nil {
 		return nil, nil, err

@@ -64,7 +64,7 @@ func shopOf(t *testing.T, language string, flags ...string) *desk {
 	}
 	program := exec.CommandContext(context.WithoutCancel(t.Context()), path, append([]string{"-addr", "127.0.0.1:0", "-staff-token", "letmein"}, flags...)...)
 	out, err := program.StdoutPipe()
-	program.Stderr = os.Stderr
+	program.Stderr = t.Output()
 	if err == nil {
 		err = program.Start()
 	}
