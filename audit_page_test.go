@@ -230,6 +230,9 @@ func TestAuditCases(t *testing.T) {
 					}
 				}
 				again(t, a, later)
+				if next := a.audit("2000-01-02"); len(next.Counts) > 0 || next.OtherDay > 0 || next.NotComparable != nil {
+					t.Errorf("of the day on which it was audited it says %s: %+v", said(next), next)
+				}
 			})
 		})
 	}

@@ -68,6 +68,7 @@ func (e *Engine) compare(ctx context.Context, audit *Audit, day time.Time) error
 			return err
 		}
 	}
+	c.alone = slices.DeleteFunc(c.alone, func(r store.Refund) bool { return c.others[r.ID] }) // found in a later round
 	if err := c.lookAround(ctx); err != nil {
 		return err
 	}

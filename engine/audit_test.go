@@ -284,6 +284,29 @@ func TestAuditOfANoticeWithoutANumber(t *testing.T) {
 	}
 }
 
+// A refund that the ledger learnt of after midnight is in the bill of the day before, and
+// missed in neither.
+func TestAuditOfANoticeAfterMidnight(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := shoptest.NewShop(t)
+		s.Alipay.AddTrade(alipaytest.Trade{OutTradeNo: "T1", NotifyURL: shoptest.NotifyURL})
+		until(t, 1, 23, 59)
+		s.Alipay.RefundAtConsole("T1", 1_00)
+		until(t, 2, 0, 1)
+		s.Alipay.Deliver(t.Context())
+		s.ExpectTold("refund_succeeded")
+		refundOf(s, 2)
+		until(t, 4, 10, 30)
+		for day, other := range map[string]int{"2000-01-01": 0, "2000-01-02": 1} {
+			a, err := s.Module.Audit(t.Context(), day)
+			if err != nil || a.Verdict != alirefund.AuditAgreed || a.Agreed != 1 || a.Bill != a.Ledger || a.OtherDay != other || len(a.Counts) > 0 {
+				t.Errorf("%s: %+v, %v", day, a, err)
+			}
+		}
+	})
+}
+
 // A refund that was long unresolved is in the bill of the day when it was made in the end.
 func TestAuditOfALateRefund(t *testing.T) {
 	t.Parallel()
@@ -348,9 +371,21 @@ func TestAuditInParts(t *testing.T) {
 			}
 			s.Alipay.SpoilBill(f)
 		}
+		for n := range 9 { // whose place among the parts is not that of its row in the bill
+			order := fmt.Sprint("N", n)
+			s.Alipay.AddTrade(alipaytest.Trade{OutTradeNo: order})
+			s.Alipay.RefundAtConsole(order, 3_00)
+			r := store.Refund{
+				Kind: store.Trade, App: s.Config.App.ID, OutTradeNo: order, Amount: 3_00,
+				State: store.Succeeded, Origin: store.FromNotice, Source: store.ByNotice,
+			}.IdentifyBy("notify_id", order)
+			if _, _, err := s.Config.Store.Open(t.Context(), r, store.Limit{}, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
 		until(t, 3, 10, 30)
 		whole, err := s.Module.Audit(t.Context(), "2000-01-01")
-		if err != nil || whole.Counts[alirefund.DiffersMissing] != 15 || whole.Counts[alirefund.DiffersAmount] != 15 || whole.Counts[alirefund.DiffersUnproven] != 15 || whole.Agreed != 30 {
+		if err != nil || whole.Counts[alirefund.DiffersMissing] != 15 || whole.Counts[alirefund.DiffersAmount] != 15 || whole.Counts[alirefund.DiffersUnproven] != 15 || whole.Agreed != 39 || len(whole.Counts) != 3 {
 			t.Fatalf("%+v, %v", whole, err)
 		}
 		defer engine.SetAuditRound(7)()

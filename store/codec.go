@@ -60,19 +60,25 @@ func Encode(r Refund) ([]byte, error) {
 // [ErrNewerDocument] for a later one, and for a document with a field that it does
 // not know, because whoever wrote the refund back would drop it.
 func Decode(doc []byte) (Refund, error) {
-	var written struct {
-		Version int `json:"v"`
-	}
-	if err := json.Unmarshal(doc, &written); err != nil {
-		return Refund{}, fmt.Errorf("store: decode: %w", err)
-	}
-	if written.Version > documentVersion {
-		return Refund{}, fmt.Errorf("%w: its version is %d, the latest known here %d", ErrNewerDocument, written.Version, documentVersion)
-	}
 	var d document
 	decoder := json.NewDecoder(bytes.NewReader(doc))
 	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&d); err != nil {
+	err := decoder.Decode(&d)
+	if err == nil && len(bytes.TrimSpace(doc[decoder.InputOffset():])) > 0 {
+		err = errors.New("there is more behind it")
+	}
+	if err != nil { // a later version may have any other form
+		var written struct {
+			Version int `json:"v"`
+		}
+		if json.Unmarshal(doc, &written) == nil {
+			d.Version = written.Version
+		}
+	}
+	switch {
+	case d.Version > documentVersion:
+		return Refund{}, fmt.Errorf("%w: its version is %d, the latest known here %d", ErrNewerDocument, d.Version, documentVersion)
+	case err != nil:
 		return Refund{}, fmt.Errorf("store: decode: %w", err)
 	}
 	r := d.Refund
