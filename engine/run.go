@@ -38,6 +38,8 @@ const (
 // with each failure, without holding up others. A store that fails is tried again
 // after up to 30 s. A certificate that ends within 30 days is logged every day.
 //
+// With [Config.AuditAt] it holds Alipay's bill of yesterday against the ledger each morning.
+//
 // With Config.Apps one Run looks after all applications, which take turns. A refund whose
 // application cannot be had waits, and after [Times.AttentionAfter] a person is called.
 func (e *Engine) Run(ctx context.Context) {
