@@ -161,6 +161,13 @@ func (c *comparing) readBills(ctx context.Context) error {
 		}
 	}
 	c.audit.NoBill = none > 0 && len(c.bills) == 0
+	all := 0
+	for _, s := range c.merchants {
+		all += s.Refunds
+	}
+	if c.audit.NoBill && all > mostAlone {
+		return fmt.Errorf("%w: of %d refunds: %w", ErrNoBillRead, all, gateway.ErrNoBill) // it is not ready
+	}
 	if len(c.bills)+none == 0 {
 		return fmt.Errorf("%w: %w", ErrNoBillRead, errors.Join(errs...))
 	}

@@ -348,6 +348,10 @@ func TestAuditOfAnotherLedger(t *testing.T) {
 			}
 		}
 		until(t, 2, 10, 30)
+		s.Alipay.SpoilBill(alipaytest.BillFault{Kind: alipaytest.BillNotExist, Day: "2000-01-01"})
+		if _, err := s.Module.Audit(t.Context(), "2000-01-01"); !errors.Is(err, alirefund.ErrNoBillRead) || !errors.Is(err, gateway.ErrNoBill) {
+			t.Errorf("without a bill: %v", err)
+		}
 		if _, err := s.Module.Audit(t.Context(), "2000-01-01"); !errors.Is(err, alirefund.ErrOtherBill) {
 			t.Errorf("audited: %v", err)
 		}
