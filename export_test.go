@@ -11,6 +11,8 @@ var (
 	PageView    = reflect.TypeFor[pageView]()
 	AuditsView  = reflect.TypeFor[auditsView]()
 	ProblemView = reflect.TypeFor[problem]()
+
+	DeclineRequest = reflect.TypeFor[declineRequest]()
 )
 
 // MaxPage is the most refunds of one page.

@@ -37,7 +37,7 @@ func (m *Module) listRefunds(c *gin.Context) {
 	}
 	page := pageView{Refunds: make([]*view, len(rows))}
 	for i, r := range rows {
-		page.Refunds[i] = viewOf(Result{Refund: r, Delivered: r.State != store.Pending && len(r.Due()) == 0, Repeated: true})
+		page.Refunds[i] = viewOf(Result{Refund: r, Delivered: r.Settled() && len(r.Due()) == 0, Repeated: true})
 		page.Refunds[i].Alipay = "" // the record has it
 	}
 	if len(rows) == f.Limit {
@@ -93,8 +93,8 @@ var listParams = [...]listParam{
 	}, "oneof", Text{En: "must be trade, coupon or unfreeze", Zh: "必须是trade、coupon或unfreeze"}},
 	{"state", func(f *store.Filter, value string) bool {
 		f.State = store.State(value)
-		return slices.Contains([]store.State{store.Pending, store.Succeeded, store.Failed}, f.State)
-	}, "oneof", Text{En: "must be pending, succeeded or failed", Zh: "必须是pending、succeeded或failed"}},
+		return slices.Contains(store.States(), f.State)
+	}, "oneof", Text{En: "must be awaiting_approval, pending, succeeded or failed", Zh: "必须是awaiting_approval、pending、succeeded或failed"}},
 	{"undelivered", func(f *store.Filter, value string) (ok bool) {
 		f.Undelivered, ok = parsed(strconv.ParseBool(value))
 		return ok

@@ -25,6 +25,7 @@ const bodyTime = 10 * time.Second
 // keys of gin.Context.
 const (
 	actorKey        = "alirefund.actor"
+	approvalKey     = "alirefund.approval"
 	notificationKey = "alirefund.notification"
 )
 
@@ -33,6 +34,15 @@ func SetActor(c *gin.Context, actor string) { c.Set(actorKey, actor) }
 
 // Actor is who the guard says asks; empty if it does not say.
 func Actor(c *gin.Context) string { return c.GetString(actorKey) }
+
+// GrantApproval lets who asks approve and decline refunds that await a second person's
+// approval ([engine.Config.NeedsApproval]), by the routes and on the console's pages. A
+// guard calls it, beside [SetActor], for those who may. Nobody approves what he asked for
+// himself.
+func GrantApproval(c *gin.Context) { c.Set(approvalKey, true) }
+
+// MayApprove tells whether the guard lets who asks approve refunds.
+func MayApprove(c *gin.Context) bool { return c.GetBool(approvalKey) }
 
 // AlreadyProtected is a guard that lets everybody pass. It is for groups that
 // the host protects by other means; anybody who reaches the routes can refund.

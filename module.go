@@ -35,15 +35,17 @@
 //
 // # Routes
 //
-//	POST {refunds}/refunds         refund a trade
-//	POST {refunds}/coupon-refunds  return a red packet
-//	POST {refunds}/unfreezes       release a pre-authorisation
-//	GET  {refunds}/refunds         the refunds, by order, state and time
-//	GET  {refunds}/refunds/:id     what is known of a refund, asking Alipay if it is unresolved
-//	GET  {refunds}/audits          the days that were held against Alipay's bill
-//	GET  {refunds}/audits/:day     what was found about one, also as CSV
-//	POST {notify}/notify           Alipay's notifications
-//	POST {notify}/gateway          the messages to the application's gateway
+//	POST {refunds}/refunds              refund a trade
+//	POST {refunds}/coupon-refunds       return a red packet
+//	POST {refunds}/unfreezes            release a pre-authorisation
+//	GET  {refunds}/refunds              the refunds, by order, state and time
+//	GET  {refunds}/refunds/:id          what is known of a refund, asking Alipay if it is unresolved
+//	POST {refunds}/refunds/:id/approve  a second person approves a refund, where [Config].NeedsApproval says so
+//	POST {refunds}/refunds/:id/decline  a person declines it
+//	GET  {refunds}/audits               the days that were held against Alipay's bill
+//	GET  {refunds}/audits/:day          what was found about one, also as CSV
+//	POST {notify}/notify                Alipay's notifications
+//	POST {notify}/gateway               the messages to the application's gateway
 //
 // One module serves several applications with [Config].Apps: a refund names its own by a
 // parameter :app of the group's path, or the guard does by [SetApp], and notifications are
@@ -56,7 +58,11 @@
 package alirefund
 
 import (
+	"context"
+
 	"github.com/alirefund/alirefund/engine"
+	"github.com/alirefund/alirefund/money"
+	"github.com/alirefund/alirefund/store"
 )
 
 // Module is an [engine.Engine], which refunds, listens and delivers, with routes
@@ -121,6 +127,10 @@ type (
 	RefusedError    = engine.RefusedError
 	UnresolvedError = engine.UnresolvedError
 	Text            = engine.Text
+
+	AwaitingApprovalError = engine.AwaitingApprovalError
+	UnapprovedError       = engine.UnapprovedError
+	NotAwaitingError      = engine.NotAwaitingError
 )
 
 // What an audit says, and in what a bill and the ledger differ; see package engine.
@@ -158,6 +168,16 @@ var (
 	ErrOtherBill  = engine.ErrOtherBill
 	ErrNotAudited = engine.ErrNotAudited
 
+	ErrAwaitingApproval = engine.ErrAwaitingApproval
+	ErrNoActor          = engine.ErrNoActor
+	ErrSelfApproval     = engine.ErrSelfApproval
+
 	ErrUnknownApp     = engine.ErrUnknownApp
 	ErrAppUnavailable = engine.ErrAppUnavailable
 )
+
+// Above is a [Config].NeedsApproval: every refund of more than sum wants a second person's
+// approval.
+func Above(sum money.Amount) func(context.Context, store.Refund) (bool, error) {
+	return engine.Above(sum)
+}

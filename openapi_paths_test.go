@@ -57,13 +57,13 @@ var (
 // refunded is what a route that refunds answers.
 var refunded = []answer{
 	{http.StatusOK, words{En: "The money moved, now or before", Zh: "资金已退，本次或此前"}, alirefund.RefundView, nil},
-	{http.StatusAccepted, words{En: "Unresolved, or being sent just now: ask again, or repeat the same request. Never a new number", Zh: "未决，或正在发送：请再次查询，或以同一请求号原样重试，切勿换新请求号"}, alirefund.RefundView, []header{location, retryAfter}},
+	{http.StatusAccepted, words{En: "Unresolved, or being sent just now: ask again, or repeat the same request. Never a new number. Or it awaits approval, as `state` says", Zh: "未决，或正在发送：请再次查询，或以同一请求号原样重试，切勿换新请求号。也可能正在等待审批，见`state`"}, alirefund.RefundView, []header{location, retryAfter}},
 }
 
 // refundProblems are those of the routes that refund.
 var refundProblems = []string{
-	"not_json", "unknown_field", "repeated_field", "vetoed", "number_conflict", "too_large", "unsupported_media_type",
-	"invalid_fields", "exceeds_order", "too_many_refunds", "alipay_refused", "nothing_sent", "store_failed", "unknown_app", "app_unavailable",
+	"not_json", "unknown_field", "repeated_field", "vetoed", "actor_missing", "number_conflict", "too_large", "unsupported_media_type",
+	"invalid_fields", "exceeds_order", "too_many_refunds", "declined", "approval_expired", "alipay_refused", "nothing_sent", "store_failed", "unknown_app", "app_unavailable",
 }
 
 var acknowledged = []answer{{http.StatusOK, words{En: "The notification is handled: these seven bytes, and Alipay does not send it again", Zh: "通知已处理：返回这七个字节，支付宝不再推送"}, nil, nil}}
@@ -92,11 +92,30 @@ var operations = []operation{
 		method: "get", path: "/refunds/{id}", id: "getRefund", tag: "refunds",
 		summary:     words{En: "Look a refund up", Zh: "查询退款"},
 		description: words{En: "Alipay is asked first if the refund is unresolved. 200 says nothing of success: read `state`.", Zh: "未决时会先向支付宝查询。200不代表退款成功，请看`state`。"},
-		parameters: func(d *document) []any {
-			return []any{object{{"name", "id"}, {"in", "path"}, {"required", true}, {"description", d.fieldWords("Refund", "id")}, {"schema", object{{"type", "string"}}}}}
+		parameters:  (*document).id,
+		answers:     []answer{{http.StatusOK, words{En: "Its record", Zh: "退款记录"}, alirefund.RecordView, []header{mayRetry}}},
+		problems:    []string{"not_found", "store_failed", "unknown_app", "app_unavailable"},
+	},
+	{
+		method: "post", path: "/refunds/{id}/approve", id: "approveRefund", tag: "refunds",
+		summary:     words{En: "Approve a refund, which is then sent", Zh: "审批通过退款并发送"},
+		description: words{En: "By another person than the one who asked for it, if the guard lets him. Answers as the refund's own request.", Zh: "须由申请人以外、且鉴权允许的人操作。应答与退款请求相同。"},
+		parameters:  (*document).id,
+		answers:     refunded,
+		problems:    []string{"actor_missing", "may_not_approve", "not_found", "not_awaiting_approval", "alipay_refused", "nothing_sent", "store_failed", "unknown_app", "app_unavailable"},
+	},
+	{
+		method: "post", path: "/refunds/{id}/decline", id: "declineRefund", tag: "refunds",
+		summary:     words{En: "Decline a refund that awaits approval", Zh: "驳回待审批的退款"},
+		description: words{En: "It has failed then, and nothing was sent. Its number stays declined.", Zh: "退款即告失败，未发送。该请求号不能再用。"},
+		parameters:  (*document).id,
+		body:        alirefund.DeclineRequest,
+		example:     object{{"reason", "wrong order"}},
+		answers:     []answer{{http.StatusOK, words{En: "It is declined", Zh: "已驳回"}, alirefund.RefundView, nil}},
+		problems: []string{
+			"not_json", "unknown_field", "repeated_field", "actor_missing", "may_not_approve", "not_found", "not_awaiting_approval",
+			"too_large", "unsupported_media_type", "invalid_fields", "store_failed", "unknown_app", "app_unavailable",
 		},
-		answers:  []answer{{http.StatusOK, words{En: "Its record", Zh: "退款记录"}, alirefund.RecordView, []header{mayRetry}}},
-		problems: []string{"not_found", "store_failed", "unknown_app", "app_unavailable"},
 	},
 	{
 		method: "get", path: "/audits", id: "listAudits", tag: "audits",
@@ -206,7 +225,7 @@ func (d *document) operation(o operation) object {
 		written = append(written, member{"requestBody", object{{"required", true}, {"content", object{{"application/json", object{
 			{"schema", object{refer(d.schemaOf(o.body))}}, {"example", o.example},
 		}}}}}})
-	case o.method == "post":
+	case o.tag == "notifications":
 		written = append(written, member{"requestBody", object{{"required", true}, {"content", object{{"application/x-www-form-urlencoded", object{
 			{"schema", object{refer("Notification")}},
 		}}}}}})
@@ -227,6 +246,11 @@ func (d *document) operation(o operation) object {
 		responses = append(responses, member{strconv.Itoa(a.status), append(response, member{"content", content})})
 	}
 	return append(written, member{"responses", append(responses, d.problems(o.problems)...)})
+}
+
+// id is the parameter of the path that names a refund.
+func (d *document) id() []any {
+	return []any{object{{"name", "id"}, {"in", "path"}, {"required", true}, {"description", d.fieldWords("Refund", "id")}, {"schema", object{{"type", "string"}}}}}
 }
 
 func (d *document) headers(list []header) (headers object) {

@@ -83,6 +83,7 @@ var schemaNames = map[reflect.Type]string{
 	reflect.TypeFor[gateway.RefundGoods]():           "RefundGoods",
 	reflect.TypeFor[gateway.RefundRoyalty]():         "RefundRoyalty",
 
+	alirefund.DeclineRequest:          "DeclineRequest",
 	alirefund.RefundView:              "Refund",
 	alirefund.PageView:                "RefundPage",
 	alirefund.RecordView:              "RefundRecord",
@@ -338,7 +339,7 @@ func (d *document) answered(of reflect.Type) object {
 // enums are the types of which all values are known.
 var enums = map[reflect.Type][]string{
 	reflect.TypeFor[store.Kind]():   texts(store.Kinds()...),
-	reflect.TypeFor[store.State]():  texts(store.Pending, store.Succeeded, store.Failed),
+	reflect.TypeFor[store.State]():  texts(store.States()...),
 	reflect.TypeFor[store.Source](): texts(store.ByAnswer, store.ByQuery, store.ByNotice, store.ByPerson),
 	reflect.TypeFor[store.Origin](): texts(store.FromRequest, store.FromNotice, store.FromBill),
 

@@ -11,10 +11,12 @@ var otherName = words{En: "Another name of ", Zh: "另一个字段名，等同�
 var infoWords = words{
 	En: "Refunds through Alipay: of trades, of red packets, of pre-authorisations; and Alipay's notifications of them.\n\n" +
 		"One refund, one callback: money moves at most once per request number. A refund succeeds, fails, or is *unresolved* (202): nobody knows yet, and the same request, under the same number, is to be repeated or its refund looked up. Never take a new number for it.\n\n" +
+		"The application may want a second person's approval. Such a refund is answered by 202 with the state `awaiting_approval`, and nothing is sent before.\n\n" +
 		"Amounts are yuan (CNY). An empty text says the same as none. Errors are RFC 9457 problems with a stable `code`; texts are English or Chinese by `Accept-Language`. Fields may be added to answers.\n\n" +
 		"The application's own guard stands before the refund routes. What it answers, such as 401, is the application's and not in here.",
 	Zh: "通过支付宝退款：交易退款、红包退回、预授权解冻，以及支付宝对它们的通知。\n\n" +
 		"一笔退款，一次回调：同一退款请求号最多只动一次资金。退款的结果是成功、失败或*未决*（202）：尚无人知道结果，请以同一请求号原样重试或查询，切勿换新请求号。\n\n" +
+		"应用可以要求退款先经他人审批。此时返回202，状态为`awaiting_approval`，审批通过前不会发送。\n\n" +
 		"金额以元（人民币）为单位。空字符串等同于未传。错误是RFC 9457格式，`code`稳定不变；文字按`Accept-Language`为中文或英文。应答今后可能增加字段。\n\n" +
 		"退款接口前有应用自己的鉴权，它的应答（例如401）由应用决定，不在本文档内。",
 }
@@ -27,6 +29,7 @@ var tagWords = map[string]words{
 
 var schemaWords = map[string]words{
 	"RequestedAmount":     {En: "Yuan, 0.01 to 100000000.00, with at most two decimals: best as a text, \"8.88\"; a number, 8.88, without exponent works too", Zh: "以元为单位，0.01至100000000.00，最多两位小数：建议用字符串\"8.88\"，也可用不带指数的数字8.88"},
+	"DeclineRequest":      {En: "Why a refund is declined", Zh: "驳回退款申请"},
 	"RefundRequest":       {En: "The refund of a trade, or of a part of it (alipay.trade.refund)", Zh: "交易的全额或部分退款（alipay.trade.refund）"},
 	"RefundGoods":         {En: "One article of a refund", Zh: "退款包含的一件商品"},
 	"RefundRoyalty":       {En: "What one receiver of the trade's royalties pays back", Zh: "一个分账接收方退回的金额"},
@@ -98,25 +101,29 @@ var fieldWords = map[string]words{
 	"trans_in_name":           {En: "The receiver's name, to be checked", Zh: "收入方姓名，用于校验"},
 
 	// a refund
-	"id":           {En: "The refund's number here, made of the numbers that identify it", Zh: "退款在本模块的编号，由其标识号计算得出"},
-	"state":        {En: "pending is neither success nor failure: money may have moved, and nobody knows yet", Zh: "pending既非成功也非失败：资金可能已变动，尚不确定"},
-	"kind":         {En: "What it is of: a trade, a red packet (coupon), a pre-authorisation (unfreeze)", Zh: "类别：交易（trade）、红包（coupon）、预授权（unfreeze）"},
-	"operation_id": {En: "Alipay's number of the refund of a red packet or pre-authorisation", Zh: "支付宝对红包或预授权操作的单号"},
-	"source":       {En: "What settled it: the call's answer, a query, a notification, a person", Zh: "得出结果的依据：应答、查询、通知或人工"},
-	"delivered":    {En: "The application's hook for what became of it has run", Zh: "应用的钩子已处理该结果"},
-	"repeated":     {En: "It was known before this request", Zh: "此前已有该笔退款"},
-	"retryable":    {En: "It failed, and the same request may be repeated once the cause is mended", Zh: "已失败，排除原因后可原样重试"},
-	"asked_again":  {En: "It failed because Alipay, asked, knew nothing of it; Alipay is asked again for a day", Zh: "因支付宝查无此笔而判为失败，一天内仍会继续查询"},
-	"in_progress":  {En: "Another request is sending it at this moment", Zh: "另一个请求正在发送该笔退款"},
-	"attention":    {En: "Why a person should look; waiting will not heal it", Zh: "需要人工关注的原因，等待无法自愈"},
-	"heard":        {En: "What was last heard of it", Zh: "最近得到的应答"},
-	"settled_at":   {En: "When its state became what it is", Zh: "得出当前状态的时间"},
-	"alipay":       {En: "Alipay's own node, verified, as it came", Zh: "支付宝应答的节点原文，已验签"},
-	"code":         {En: "Alipay's code", Zh: "支付宝的code"},
-	"sub_code":     {En: "Alipay's sub_code", Zh: "支付宝的sub_code"},
-	"message":      {En: "Alipay's words, or what went wrong with the call", Zh: "支付宝的说明，或调用出错的原因"},
-	"refunds":      {En: "The page", Zh: "本页的退款"},
-	"next":         {En: "The cursor of the next page; absent on the last one", Zh: "下一页的cursor；最后一页不返回"},
+	"id":             {En: "The refund's number here, made of the numbers that identify it", Zh: "退款在本模块的编号，由其标识号计算得出"},
+	"state":          {En: "pending is neither success nor failure: money may have moved, and nobody knows yet. awaiting_approval: nothing was sent, and nothing is before another person approves", Zh: "pending既非成功也非失败：资金可能已变动，尚不确定。awaiting_approval：等待他人审批，未发送"},
+	"kind":           {En: "What it is of: a trade, a red packet (coupon), a pre-authorisation (unfreeze)", Zh: "类别：交易（trade）、红包（coupon）、预授权（unfreeze）"},
+	"operation_id":   {En: "Alipay's number of the refund of a red packet or pre-authorisation", Zh: "支付宝对红包或预授权操作的单号"},
+	"source":         {En: "What settled it: the call's answer, a query, a notification, a person; absent if an approval expired", Zh: "得出结果的依据：应答、查询、通知或人工；逾期未审批时不返回"},
+	"approval_until": {En: "When the wait for a second person's approval ends, or ended", Zh: "审批的截止时间"},
+	"approved_by":    {En: "Who approved it", Zh: "审批通过人"},
+	"declined_by":    {En: "Who declined it", Zh: "驳回人"},
+	"reason":         {En: "Why, for the history", Zh: "原因，记入历史"},
+	"delivered":      {En: "The application's hook for what became of it has run", Zh: "应用的钩子已处理该结果"},
+	"repeated":       {En: "It was known before this request", Zh: "此前已有该笔退款"},
+	"retryable":      {En: "It failed, and the same request may be repeated once the cause is mended", Zh: "已失败，排除原因后可原样重试"},
+	"asked_again":    {En: "It failed because Alipay, asked, knew nothing of it; Alipay is asked again for a day", Zh: "因支付宝查无此笔而判为失败，一天内仍会继续查询"},
+	"in_progress":    {En: "Another request is sending it at this moment", Zh: "另一个请求正在发送该笔退款"},
+	"attention":      {En: "Why a person should look; waiting will not heal it", Zh: "需要人工关注的原因，等待无法自愈"},
+	"heard":          {En: "What was last heard of it", Zh: "最近得到的应答"},
+	"settled_at":     {En: "When its state became what it is", Zh: "得出当前状态的时间"},
+	"alipay":         {En: "Alipay's own node, verified, as it came", Zh: "支付宝应答的节点原文，已验签"},
+	"code":           {En: "Alipay's code", Zh: "支付宝的code"},
+	"sub_code":       {En: "Alipay's sub_code", Zh: "支付宝的sub_code"},
+	"message":        {En: "Alipay's words, or what went wrong with the call", Zh: "支付宝的说明，或调用出错的原因"},
+	"refunds":        {En: "The page", Zh: "本页的退款"},
+	"next":           {En: "The cursor of the next page; absent on the last one", Zh: "下一页的cursor；最后一页不返回"},
 
 	// its record
 	"app_id":           {En: "The application", Zh: "应用"},
@@ -145,7 +152,7 @@ var fieldWords = map[string]words{
 	"tries":            {En: "How often the hook was called", Zh: "钩子被调用的次数"},
 	"renewed":          {En: "How often it became due anew", Zh: "重新变为待投递的次数"},
 	"error":            {En: "Why the last call failed", Zh: "最近一次失败的原因"},
-	"what":             {En: "What happened, such as created, send, answer, query, notice, person, delivered", Zh: "发生了什么，例如created、send、answer、query、notice、person、delivered"},
+	"what":             {En: "What happened, such as created, approved, send, answer, query, notice, person, delivered", Zh: "发生了什么，例如created、approved、send、answer、query、notice、person、delivered"},
 	"detail":           {En: "More about it", Zh: "说明"},
 	"attempt":          {En: "The send that it is about", Zh: "相关的发送序号"},
 	"notify_id":        {En: "The notification that it came by", Zh: "相关通知的编号"},

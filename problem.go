@@ -54,6 +54,11 @@ var problems = map[string]struct {
 	"vetoed":                 {http.StatusForbidden, Text{En: "This application does not allow the refund", Zh: "本应用不允许该退款"}},
 	"too_many_refunds":       {http.StatusTooManyRequests, Text{En: "Too many refunds for now; nothing was recorded, repeat the request later", Zh: "退款过于频繁，未做任何登记，请稍后以原请求重试"}},
 	"exceeds_order":          {http.StatusUnprocessableEntity, Text{En: "The order has not that much left to refund", Zh: "超出订单剩余可退金额"}},
+	"actor_missing":          {http.StatusForbidden, Text{En: "A second person approves this refund, so that it must be known who asks", Zh: "该退款需要审批，必须知道操作人"}},
+	"may_not_approve":        {http.StatusForbidden, Text{En: "You may not approve or decline this refund", Zh: "您无权审批该退款"}},
+	"not_awaiting_approval":  {http.StatusConflict, Text{En: "The refund awaits no approval, or not any more", Zh: "该退款不在待审批状态"}},
+	"declined":               {http.StatusUnprocessableEntity, Text{En: "The refund was declined; nothing was sent", Zh: "退款申请被驳回，未发送"}},
+	"approval_expired":       {http.StatusUnprocessableEntity, Text{En: "Nobody approved the refund in time; nothing was sent", Zh: "退款申请逾期未审批，未发送"}},
 	"alipay_refused":         {http.StatusUnprocessableEntity, Text{En: "Alipay refused the refund; nothing moved", Zh: "支付宝拒绝了退款，资金未变动"}},
 	"nothing_sent":           {http.StatusServiceUnavailable, Text{En: "This request sent nothing to Alipay; repeat it as it is", Zh: "本次请求未向支付宝发送任何内容，请原样重试"}},
 	"not_found":              {http.StatusNotFound, Text{En: "No refund has this id", Zh: "没有该编号的退款"}},
@@ -128,7 +133,11 @@ func refundProblem(err error, zh bool) (p problem, ok bool) {
 		veto     *VetoError
 		reason   *ReasonError
 		refusal  *gateway.Error
-		is       = func(code string) { p = newProblem(code, zh) }
+
+		unapproved  *UnapprovedError
+		notAwaiting *NotAwaitingError
+
+		is = func(code string) { p = newProblem(code, zh) }
 	)
 	switch {
 	case errors.As(err, &conflict):
@@ -142,6 +151,24 @@ func refundProblem(err error, zh bool) (p problem, ok bool) {
 	case errors.As(err, &veto):
 		is("vetoed")
 		p.Detail = veto.Err.Error()
+	case errors.As(err, &notAwaiting):
+		is("not_awaiting_approval")
+		p.view = viewOf(Result{Refund: notAwaiting.Refund, Repeated: true})
+		p.Detail = becameText(notAwaiting.Refund).In(zh)
+	case errors.As(err, &unapproved):
+		is("approval_expired")
+		if unapproved.Refund.Declined() {
+			is("declined")
+		}
+		p.view = viewOf(Result{Refund: unapproved.Refund})
+		p.Detail = becameText(unapproved.Refund).In(zh)
+	case errors.Is(err, ErrNoActor):
+		is("actor_missing")
+	case errors.Is(err, ErrSelfApproval):
+		is("may_not_approve")
+		p.Detail = Text{En: "you asked for this refund yourself; another person approves it", Zh: "该退款由您本人申请，须由他人审批"}.In(zh)
+	case errors.Is(err, errNotGranted):
+		is("may_not_approve")
 	case errors.As(err, &limit):
 		is("exceeds_order")
 		p.Detail = Text{
@@ -178,7 +205,7 @@ func refundProblem(err error, zh bool) (p problem, ok bool) {
 
 func conflictProblem(conflict *ConflictError, zh bool) problem {
 	p, r := newProblem("number_conflict", zh), conflict.Refund
-	p.view = viewOf(Result{Refund: r, Repeated: true, Delivered: r.State != store.Pending && len(r.Due()) == 0})
+	p.view = viewOf(Result{Refund: r, Repeated: true, Delivered: r.Settled() && len(r.Due()) == 0})
 	p.Detail = conflictText(r).In(zh)
 	for _, name := range conflict.Differs {
 		p.Errors = append(p.Errors, problemField{"/" + name, "differs", Text{
@@ -229,6 +256,11 @@ func notifyProblem(err error, zh bool) problem {
 // wanted to repeat a refund must not be sent to a new number.
 func conflictText(r store.Refund) Text {
 	switch r.State {
+	case store.AwaitingApproval:
+		return Text{
+			En: "the refund of " + r.Amount.String() + " under this number awaits approval; if it is wrong, have it declined and take a new number",
+			Zh: "该请求号下的" + r.Amount.String() + "元退款正在等待审批；如内容有误，请先驳回，再使用新的请求号",
+		}
 	case store.Pending:
 		return Text{
 			En: "the refund of " + r.Amount.String() + " under this number is unresolved and may have happened; a new number could refund twice: repeat it with its own content, which GET /refunds/" + r.ID + " shows",
@@ -250,6 +282,22 @@ func conflictText(r store.Refund) Text {
 		En: "the refund of " + r.Amount.String() + " under this number failed and nothing moved; other content wants a new number",
 		Zh: "该请求号下的" + r.Amount.String() + "元退款已失败，资金未变动；内容不同请使用新的请求号",
 	}
+}
+
+// errNotGranted: the guard does not let who asks approve refunds.
+var errNotGranted = errors.New("alirefund: the guard grants no approval")
+
+// becameText says what became of a refund that somebody wanted to decide about.
+func becameText(r store.Refund) Text {
+	switch {
+	case r.Declined():
+		return Text{En: "declined by " + r.DeclinedBy + ": " + r.Message, Zh: "已被" + r.DeclinedBy + "驳回：" + r.Message}
+	case r.Expired():
+		return Text{En: "nobody approved it in time; the same request asks anew", Zh: "逾期未审批；以原请求重试即重新申请"}
+	case r.ApprovedBy != "":
+		return Text{En: "approved by " + r.ApprovedBy, Zh: "已由" + r.ApprovedBy + "审批通过"}
+	}
+	return Text{En: "it is " + string(r.State), Zh: "其状态为" + string(r.State)}
 }
 
 func newProblem(code string, zh bool) problem {

@@ -108,6 +108,57 @@ var chapters = []struct {
 			},
 		},
 	}},
+	{words{En: "Approval", Zh: "审批"}, []explained{
+		{
+			"actor_missing",
+			words{En: "The refund wants a second person's approval ([approval.md](approval.md)), and the guard has not named who asks, or who decides. Nothing was recorded, and nothing sent.", Zh: "该退款需要他人审批（见[approval.zh-CN.md](approval.zh-CN.md)），但鉴权没有给出操作人。没有登记，也没有发送。"},
+			words{En: "The guard is to call `alirefund.SetActor`.", Zh: "请在鉴权中调用`alirefund.SetActor`。"},
+			func(t *testing.T) shoptest.Reply {
+				return fourEyes(t).Do(http.MethodPost, "/alipay/refunds", shoptest.Partly, "Actor", "")
+			},
+		},
+		{
+			"may_not_approve",
+			words{En: "The guard does not let you approve and decline, or you asked for the refund yourself.", Zh: "鉴权没有授予审批权限，或该退款由您本人申请。"},
+			words{En: "Another person is to decide; the guard says who may by `alirefund.GrantApproval`.", Zh: "请由他人审批；谁有权限由鉴权调用`alirefund.GrantApproval`给出。"},
+			func(t *testing.T) shoptest.Reply {
+				s := fourEyes(t)
+				return decide(s, "approve", s.Refund(shoptest.Partly).Str("id"), "staff")
+			},
+		},
+		{
+			"not_awaiting_approval",
+			words{En: "The refund needs no approval, or somebody was quicker, or the time is over; the answer shows what has become of it.", Zh: "该退款不需要审批，或已由他人处理，或已逾期；应答中有其当前状态。"},
+			words{En: "Nothing, or ask for the refund anew.", Zh: "无需处理，或重新申请。"},
+			func(t *testing.T) shoptest.Reply {
+				s := fourEyes(t)
+				id := s.Refund(shoptest.Partly).Str("id")
+				decide(s, "decline", id, "boss")
+				return decide(s, "approve", id, "boss")
+			},
+		},
+		{
+			"declined",
+			words{En: "A person declined the refund; `detail` says who, and why. Nothing was sent.", Zh: "退款申请被驳回，驳回人和原因见`detail`。没有发送。"},
+			words{En: "The number stays declined. To ask once more take a new one; with `asked_again` only after a day, because an earlier send may be late.", Zh: "该请求号不能再用。如需重新申请，可以换新请求号；有`asked_again`时须等一天，因为此前的请求可能迟到。"},
+			func(t *testing.T) shoptest.Reply {
+				s := fourEyes(t)
+				decide(s, "decline", s.Refund(shoptest.Partly).Str("id"), "boss")
+				return s.Refund(shoptest.Partly)
+			},
+		},
+		{
+			"approval_expired",
+			words{En: "Nobody approved the refund in time (`Times.Approval`). Nothing was sent.", Zh: "退款申请在`Times.Approval`内无人审批。没有发送。"},
+			words{En: "Repeat the same request: it asks anew.", Zh: "请原样重试，即重新申请。"},
+			func(t *testing.T) shoptest.Reply {
+				s := fourEyes(t)
+				s.Refund(shoptest.Partly)
+				time.Sleep(1000 * time.Hour)
+				return s.Refund(shoptest.Partly)
+			},
+		},
+	}},
 	{words{En: "Applications", Zh: "应用"}, []explained{
 		{
 			"unknown_app",
@@ -249,6 +300,18 @@ var chapters = []struct {
 		words{En: "Repeat the same request, under the same number; report what the log says.", Zh: "请以同一请求号原样重试，并反馈日志内容。"},
 		nil,
 	}}},
+}
+
+// fourEyes is a shop in which every refund wants a second person's approval.
+func fourEyes(t *testing.T) *shoptest.Shop {
+	t.Helper()
+	return shoptest.NewShop(t, func(c *alirefund.Config) { c.NeedsApproval = alirefund.Above(0) })
+}
+
+// decide approves or declines a refund.
+func decide(s *shoptest.Shop, what, id, actor string) shoptest.Reply {
+	s.T.Helper()
+	return s.Do(http.MethodPost, "/alipay/refunds/"+id+"/"+what, `{"reason":"wrong order"}`, "Approves", "yes", "Actor", actor)
 }
 
 // ofApplication asks for a refund of an application about which Config.Apps fails.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"path"
+	"slices"
 
 	"github.com/gin-gonic/gin"
 
@@ -14,23 +15,26 @@ import (
 
 // MountRefunds adds the routes that refund:
 //
-//	POST /refunds         refund a trade
-//	POST /coupon-refunds  return a red packet
-//	POST /unfreezes       release a pre-authorisation
-//	GET  /refunds         the refunds, by order, state and time
-//	GET  /refunds/:id     what is known of a refund
-//	GET  /audits          the days that were held against Alipay's bill
-//	GET  /audits/:day     what was found about one
+//	POST /refunds              refund a trade
+//	POST /coupon-refunds       return a red packet
+//	POST /unfreezes            release a pre-authorisation
+//	GET  /refunds              the refunds, by order, state and time
+//	GET  /refunds/:id          what is known of a refund
+//	POST /refunds/:id/approve  a second person approves a refund, and it is sent
+//	POST /refunds/:id/decline  a person declines it
+//	GET  /audits               the days that were held against Alipay's bill
+//	GET  /audits/:day          what was found about one
 //
 // guard decides who may; it aborts the context to refuse, and names the actor
-// by [SetActor], and the application by [SetApp] if there are several. more runs behind it. A nil guard panics, at start-up and not at
+// by [SetActor], and the application by [SetApp] if there are several; who may approve and
+// decline it says by [GrantApproval]. more runs behind it. A nil guard panics, at start-up and not at
 // night: [AlreadyProtected] is the way to say that none is needed.
 func (m *Module) MountRefunds(r gin.IRouter, guard gin.HandlerFunc, more ...gin.HandlerFunc) {
 	if guard == nil {
 		panic("alirefund: MountRefunds wants a guard; alirefund.AlreadyProtected says that the group has one")
 	}
-	chain := func(last gin.HandlerFunc) []gin.HandlerFunc {
-		return append(append([]gin.HandlerFunc{limitBody, guard}, more...), last)
+	chain := func(last ...gin.HandlerFunc) []gin.HandlerFunc {
+		return slices.Concat([]gin.HandlerFunc{limitBody, guard}, more, last)
 	}
 	r.POST("/refunds", chain(m.postRefund)...)
 	r.POST("/coupon-refunds", chain(m.postCouponRefund)...)
@@ -39,6 +43,8 @@ func (m *Module) MountRefunds(r gin.IRouter, guard gin.HandlerFunc, more ...gin.
 	r.GET("/refunds/:id", chain(m.getRefund)...)
 	r.GET("/audits", chain(m.listAudits)...)
 	r.GET("/audits/:day", chain(m.getAudit)...)
+	r.POST("/refunds/:id/approve", chain(mayApprove, m.postApprove)...)
+	r.POST("/refunds/:id/decline", chain(mayApprove, m.postDecline)...)
 }
 
 // MountNotify adds the routes that listen:
@@ -98,25 +104,67 @@ func (m *Module) refund(c *gin.Context, request any, then func(context.Context, 
 		return
 	}
 	result, err := then(c.Request.Context(), e)
-	m.answer(c, result, asWritten(err, written))
+	m.answer(c, result, asWritten(err, written), path.Join(path.Dir(c.Request.URL.Path), "refunds", result.Refund.ID))
 }
 
-// answer answers with a refund that succeeded or is unresolved, or with a problem.
-func (m *Module) answer(c *gin.Context, result Result, err error) {
+// mayApprove refuses who may not decide about refunds that await approval.
+func mayApprove(c *gin.Context) {
+	if !MayApprove(c) {
+		writeProblem(c, problemOf(errNotGranted, wantsChinese(c)))
+	}
+}
+
+func (m *Module) postApprove(c *gin.Context) {
+	e, err := m.engine(c)
+	var result Result
+	if err == nil {
+		result, err = e.Approve(c.Request.Context(), c.Param("id"), Actor(c))
+	}
+	m.answer(c, result, err, path.Dir(c.Request.URL.Path))
+}
+
+// declineRequest is the body of POST /refunds/:id/decline.
+type declineRequest struct {
+	Reason string `json:"reason" validate:"required"` // for the refund's history
+}
+
+func (m *Module) postDecline(c *gin.Context) {
+	e, err := m.engine(c)
+	var request declineRequest
+	if err == nil {
+		_, err = decodeBody(c, &request)
+	}
+	var result Result
+	if err == nil {
+		result, err = e.Decline(c.Request.Context(), c.Param("id"), Actor(c), request.Reason)
+	}
+	m.answer(c, result, err, "")
+}
+
+// answer answers with a refund that succeeded, is unresolved, or awaits approval, or with
+// a problem. location is where it is looked up.
+func (m *Module) answer(c *gin.Context, result Result, err error, location string) {
 	var unresolved *UnresolvedError
+	v := viewOf(result)
 	switch {
 	case err == nil:
-		c.PureJSON(http.StatusOK, viewOf(result))
+		c.PureJSON(http.StatusOK, v)
+	case errors.Is(err, ErrAwaitingApproval):
+		accepted(c, v, location)
 	case errors.As(err, &unresolved):
-		v := viewOf(result)
 		v.InProgress = unresolved.InProgress
 		m.Logger().WarnContext(c.Request.Context(), "a refund is unresolved", "refund", v.ID, "out_request_no", v.OutRequestNo, "in_progress", v.InProgress)
-		c.Header("Location", path.Join(path.Dir(c.Request.URL.Path), "refunds", v.ID))
-		retryAfter(c, retrySeconds)
-		c.PureJSON(http.StatusAccepted, v)
+		accepted(c, v, location)
 	default:
 		m.fail(c, result, err)
 	}
+}
+
+// accepted answers that it is not known yet what becomes of a refund.
+func accepted(c *gin.Context, v *view, location string) {
+	c.Header("Location", location)
+	retryAfter(c, retrySeconds)
+	c.PureJSON(http.StatusAccepted, v)
 }
 
 func (m *Module) getRefund(c *gin.Context) {

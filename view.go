@@ -22,10 +22,17 @@ type view struct {
 	OutRequestNo string       `json:"out_request_no,omitempty"`
 	Amount       money.Amount `json:"amount,omitempty"`
 	Source       store.Source `json:"source,omitempty"`
-	Delivered    bool         `json:"delivered"`
-	Repeated     bool         `json:"repeated"`
-	Retryable    bool         `json:"retryable,omitempty"`
-	AskedAgain   bool         `json:"asked_again,omitempty"` // see store.Refund.Rechecks
+	// Where a second person's approval is wanted: who asked, until when it waits, and who
+	// approved or declined it.
+	Actor         string    `json:"actor,omitempty"`
+	ApprovalUntil time.Time `json:"approval_until,omitzero"`
+	ApprovedBy    string    `json:"approved_by,omitempty"`
+	DeclinedBy    string    `json:"declined_by,omitempty"`
+
+	Delivered  bool `json:"delivered"`
+	Repeated   bool `json:"repeated"`
+	Retryable  bool `json:"retryable,omitempty"`
+	AskedAgain bool `json:"asked_again,omitempty"` // see store.Refund.Rechecks
 	// While it is unresolved: whether it is being sent just now, why a person
 	// should look, and what was last heard.
 	InProgress bool       `json:"in_progress,omitempty"`
@@ -61,6 +68,9 @@ func viewOf(res Result) *view {
 		AuthNo: r.AuthNo, OutOrderNo: r.OutOrderNo, OperationID: r.OperationID, OutRequestNo: r.OutRequestNo,
 		Amount: r.Amount, Source: r.Source, Delivered: res.Delivered, Repeated: res.Repeated, Retryable: r.Retryable, AskedAgain: r.Rechecks > 0,
 		Attention: r.Attention, SettledAt: r.SettledAt, Alipay: displayable(r.Answer),
+	}
+	if !r.ApprovalUntil.IsZero() {
+		v.Actor, v.ApprovalUntil, v.ApprovedBy, v.DeclinedBy = r.Actor, r.ApprovalUntil, r.ApprovedBy, r.DeclinedBy
 	}
 	if r.State == store.Pending && (r.Code != "" || r.Message != "") {
 		v.Heard = &heard{r.Code, r.SubCode, r.Message}

@@ -16,15 +16,35 @@ import (
 // action is something that a person may do to one refund. It is asked for and confirmed
 // on a page of its own, and then done by a POST of that page.
 type action struct {
-	name string
-	may  func(store.Refund) bool
+	name    string
+	granted func(*page) bool
+	may     func(store.Refund) bool
 	// do does it, for the form that was sent.
 	do func(c *gin.Context, p *page, id string) error
 }
 
 var actions = []action{
 	{
+		"approve",
+		mayApprove,
+		awaits,
+		func(c *gin.Context, p *page, id string) error {
+			_, err := p.engine.Approve(c.Request.Context(), id, alirefund.Actor(c))
+			return approved(err)
+		},
+	},
+	{
+		"decline",
+		mayApprove,
+		awaits,
+		func(c *gin.Context, p *page, id string) error {
+			_, err := p.engine.Decline(c.Request.Context(), id, alirefund.Actor(c), reason(c))
+			return err
+		},
+	},
+	{
 		"ask",
+		mayAct,
 		func(r store.Refund) bool { return r.State == store.Pending },
 		func(c *gin.Context, p *page, id string) error {
 			_, err := p.engine.Ask(c.Request.Context(), id, alirefund.Actor(c))
@@ -33,15 +53,16 @@ var actions = []action{
 	},
 	{
 		"resolve",
+		mayAct,
 		func(r store.Refund) bool { return r.State == store.Pending },
 		func(c *gin.Context, p *page, id string) error {
-			reason := strings.Join(strings.Fields(c.PostForm("reason")), " ")
-			_, err := p.engine.Resolve(c.Request.Context(), id, store.State(c.PostForm("outcome")), alirefund.Actor(c), reason)
+			_, err := p.engine.Resolve(c.Request.Context(), id, store.State(c.PostForm("outcome")), alirefund.Actor(c), reason(c))
 			return err
 		},
 	},
 	{
 		"deliver",
+		mayAct,
 		func(r store.Refund) bool { return r.Undelivered() || len(r.Deliveries) > 0 },
 		func(c *gin.Context, p *page, id string) error {
 			done, err := p.engine.Redeliver(c.Request.Context(), id, store.Event(c.Query("event")), alirefund.Actor(c))
@@ -51,6 +72,20 @@ var actions = []action{
 			return err
 		},
 	},
+}
+
+func mayAct(p *page) bool          { return p.MayAct }
+func mayApprove(p *page) bool      { return p.MayApprove }
+func awaits(r store.Refund) bool   { return r.State == store.AwaitingApproval }
+func reason(c *gin.Context) string { return strings.Join(strings.Fields(c.PostForm("reason")), " ") }
+
+// approved is the error of an approval, but for what became of the refund that is approved.
+func approved(err error) error {
+	var refused *alirefund.RefusedError
+	if errors.Is(err, alirefund.ErrUnresolved) || errors.Is(err, alirefund.ErrNothingSent) || errors.As(err, &refused) {
+		return nil
+	}
+	return err
 }
 
 // errUntrue: the event that is to be delivered is not true of the refund any more.
@@ -95,7 +130,7 @@ func (s *console) acting(c *gin.Context, a action) (p *page, r store.Refund, ok 
 	if p, ok = s.page(c, "refund"); !ok {
 		return nil, r, false
 	}
-	if !p.MayAct {
+	if !a.granted(p) {
 		s.failOn(c, p, http.StatusForbidden, "error.readonly")
 		return nil, r, false
 	}
@@ -103,6 +138,8 @@ func (s *console) acting(c *gin.Context, a action) (p *page, r store.Refund, ok 
 	switch {
 	case err != nil:
 		s.failFor(c, p, err)
+	case !a.may(r) && (a.name == "approve" || a.name == "decline"):
+		s.failOn(c, p, http.StatusConflict, "error.decided")
 	case !a.may(r):
 		s.failOn(c, p, http.StatusConflict, "error.settled")
 	default:

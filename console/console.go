@@ -9,7 +9,8 @@
 // Chinese, by the browser's wish or by a switch.
 //
 // The guard decides who may look. It names the actor by [alirefund.SetActor], and who may
-// also act by [Grant]; without both, all is read-only. What is done stands in the refund's
+// also act by [Grant], and who may approve refunds by [alirefund.GrantApproval]; without
+// a name and one of the two, all is read-only. What is done stands in the refund's
 // history, with the actor.
 package console
 
@@ -37,6 +38,8 @@ type Engine interface {
 	Ask(ctx context.Context, id, actor string) (alirefund.Result, error)
 	Redeliver(ctx context.Context, id string, event store.Event, actor string) (bool, error)
 	Resolve(ctx context.Context, id string, outcome store.State, actor, reason string) (alirefund.Result, error)
+	Approve(ctx context.Context, id, actor string) (alirefund.Result, error)
+	Decline(ctx context.Context, id, actor, reason string) (alirefund.Result, error)
 }
 
 var _ Engine = (*alirefund.Module)(nil)
@@ -51,10 +54,8 @@ const (
 // guard calls it, beside [alirefund.SetActor], for those who may.
 func Grant(c *gin.Context) { c.Set(grantKey, true) }
 
-// granted tells whether who asks may act. Nobody acts without a name.
-func granted(c *gin.Context) bool {
-	return c.GetBool(grantKey) && strings.TrimSpace(alirefund.Actor(c)) != ""
-}
+// named tells whether who asks has a name, without which nobody acts.
+func named(c *gin.Context) bool { return strings.TrimSpace(alirefund.Actor(c)) != "" }
 
 // Option changes what [Mount] mounts.
 type Option func(*console)

@@ -53,6 +53,10 @@ func guard(c *gin.Context) {
 		alirefund.SetActor(c, "reader")
 	case "nameless":
 		console.Grant(c)
+		alirefund.GrantApproval(c)
+	case "boss", "staff":
+		alirefund.SetActor(c, c.GetHeader("Who"))
+		alirefund.GrantApproval(c)
 	default:
 		c.AbortWithStatus(http.StatusUnauthorized)
 	}
@@ -453,6 +457,93 @@ func TestResolve(t *testing.T) {
 			t.Errorf("%s by %s, %q", r.State, r.Source, by(r, "lin"))
 		}
 		d.ExpectTold("refund_failed")
+	})
+}
+
+// A second person approves or declines, by a grant of its own, a page that asks first, and
+// a POST of that page.
+func TestApprove(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t, func(c *alirefund.Config) { c.NeedsApproval = alirefund.Above(0) })
+		d.Trade()
+		lacks(t, d.see("/"), `class="tile warm"`)
+		ids := map[string]string{}
+		for _, number := range []string{"R1", "R2", "R3"} {
+			ids[number] = d.Refund(shoptest.Numbered(number, "8.88")).Str("id")
+			time.Sleep(time.Minute)
+		}
+		wants(t, d.see("/"), `<strong>3</strong> <span>Awaiting approval</span>`, `<span class="badge awaiting_approval">awaiting approval</span> <span class="quiet">for 1 min</span>`)
+		page := "/refunds/" + ids["R1"]
+		for who, may := range map[string][]string{"lin": nil, "reader": nil, "nameless": nil, "staff": {"/decline"}, "boss": {"/approve", "/decline"}} {
+			text := d.as(who, http.MethodGet, page, nil).Text
+			wants(t, text, "nothing is sent to Alipay before", "Approval until")
+			wants(t, text, may...)
+			lacks(t, text, "/ask", "/resolve")
+			if len(may) > 0 {
+				lacks(t, text, "read only")
+				continue
+			}
+			lacks(t, text, "/approve", "/decline")
+			for _, what := range []string{"/approve", "/decline"} {
+				for _, method := range []string{http.MethodGet, http.MethodPost} {
+					if r := d.as(who, method, page+what, url.Values{"reason": {"no"}}); r.Status != http.StatusForbidden || !strings.Contains(r.Text, "You may look at this") {
+						t.Errorf("%s %s %s: %d", who, method, what, r.Status)
+					}
+				}
+			}
+		}
+		for _, what := range []string{"/ask", "/resolve", "/deliver?event=refund_failed"} {
+			if r := d.as("boss", http.MethodPost, page+what, nil); r.Status != http.StatusForbidden {
+				t.Errorf("boss does %s: %d", what, r.Status)
+			}
+		}
+		if r := d.as("staff", http.MethodPost, page+"/approve", nil); r.Status != http.StatusForbidden || !strings.Contains(r.Text, "You asked for this refund yourself") {
+			t.Errorf("his own: %d %s", r.Status, r.Text)
+		}
+		if r := d.as("boss", http.MethodPost, page+"/approve", nil, "Sec-Fetch-Site", "cross-site"); r.Status != http.StatusForbidden {
+			t.Errorf("from another site: %d", r.Status)
+		}
+		asks := d.as("boss", http.MethodGet, page+"/approve", nil)
+		wants(t, asks.Text, "Approve this refund?", "the money goes back", `<form class="sheet" method="post">`, "done by <bdi>boss</bdi>")
+		if r := d.Ledger(ids["R1"]); r.State != store.AwaitingApproval || len(d.Alipay.Calls()) > 0 {
+			t.Fatalf("before anybody approved it is %s", r.State)
+		}
+
+		if r := d.as("boss", http.MethodPost, page+"/approve", nil); r.Status != http.StatusSeeOther || r.Header.Get("Location") != "../"+ids["R1"]+"?app="+d.Config.App.ID+"&done=approve" {
+			t.Fatalf("%d %v %s", r.Status, r.Header, r.Text)
+		}
+		wants(t, d.as("boss", http.MethodGet, page+"?done=approve", nil).Text, "It is approved.", "Approved, by boss", "Approved by", "The money went back")
+		d.ExpectMoved("R1=8.88")
+		for _, what := range []string{"/approve", "/decline"} {
+			if r := d.as("boss", http.MethodPost, page+what, url.Values{"reason": {"no"}}); r.Status != http.StatusConflict || !strings.Contains(r.Text, "Somebody was quicker") {
+				t.Errorf("%s after that: %d", what, r.Status)
+			}
+		}
+
+		page = "/refunds/" + ids["R2"]
+		if r := d.as("boss", http.MethodPost, page+"/decline", url.Values{"reason": {" \n"}}); r.Status != http.StatusUnprocessableEntity || !strings.Contains(r.Text, "Write a reason.") {
+			t.Errorf("declined for nothing: %d", r.Status)
+		}
+		if r := d.as("boss", http.MethodPost, page+"/decline", url.Values{"reason": {"wrong order"}}); r.Status != http.StatusSeeOther {
+			t.Errorf("declined: %d %s", r.Status, r.Text)
+		}
+		wants(t, d.see(page), "declined", "Declined, by boss", "wrong order", "nothing was sent")
+
+		page = "/refunds/" + ids["R3"]
+		d.Alipay.Refuse(true)
+		if r := d.as("boss", http.MethodPost, page+"/approve", nil); r.Status != http.StatusSeeOther {
+			t.Errorf("approved while Alipay cannot be reached: %d %s", r.Status, r.Text)
+		}
+		wants(t, d.see(page), "is sent to Alipay as soon as that can be done", `<span class="badge pending">approved</span>`)
+		d.Alipay.Refuse(false)
+		d.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.Refusal, SubCode: "ACQ.BUYER_NOT_EXIST"})
+		d.Refund(shoptest.Numbered("R3", "8.88"))
+		wants(t, d.see(page), "Alipay refused it for good")
+		d.ExpectMoved("R1=8.88")
+		lacks(t, d.see("/?show=awaiting"), ids["R1"], ids["R2"], ids["R3"])
+		wants(t, d.see("/?show=failed"), ids["R2"])
+		d.language = "zh-CN"
+		wants(t, d.see("/refunds/"+ids["R2"]), "已驳回", "驳回，操作人：boss")
 	})
 }
 

@@ -57,7 +57,7 @@ type day struct {
 	after       store.Cursor    // how far it is counted
 	over        bool            // to its end
 	counted     time.Time       // when all was that could be
-	pending     map[string]bool // those that were unresolved
+	pending     map[string]bool // those that were unresolved, or awaited approval
 	looked      time.Time       // when a look at them began last
 	unlooked    []string        // those of them that it has not come to yet
 
@@ -131,7 +131,7 @@ func (d *day) add(r store.Refund) {
 		d.Amount += r.Amount
 	case store.Failed:
 		d.Failed++
-	case store.Pending:
+	case store.Pending, store.AwaitingApproval:
 		d.pending[r.ID] = true
 		return
 	}

@@ -32,6 +32,8 @@ var csvColumns = []string{
 	"attention",
 	"undelivered",
 	"id",
+	"approved_by",
+	"declined_by",
 }
 
 // record is a refund's line in an export.
@@ -61,6 +63,8 @@ func (p *page) record(r store.Refund) []string {
 		sheet.Cell(r.Attention),
 		strconv.FormatBool(r.Undelivered()),
 		sheet.Cell(r.ID),
+		sheet.Cell(r.ApprovedBy),
+		sheet.Cell(r.DeclinedBy),
 	}
 }
 

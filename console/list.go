@@ -93,7 +93,7 @@ func (p *page) row(r store.Refund) row {
 		State: string(r.State), StateName: p.stateName(r), Kind: p.kind(r.Kind), Why: clean(r.Attention),
 		At: r.CreatedAt, Untold: r.Undelivered(), Actor: clean(r.Actor),
 	}
-	if r.State == store.Pending {
+	if !r.Settled() {
 		shown.Age = ago(r.AsOf.Sub(r.CreatedAt), p.Zh)
 	}
 	return shown
@@ -114,6 +114,12 @@ func (p *page) stateName(r store.Refund) string {
 	switch {
 	case r.NothingSent():
 		return p.T("state.not_sent")
+	case r.Declined():
+		return p.T("state.declined")
+	case r.Expired():
+		return p.T("state.expired")
+	case r.Stage(r.AsOf) == store.StageApproved:
+		return p.T("state.approved")
 	case r.State == store.Pending && r.Lease.Held(r.AsOf):
 		return p.T("state.sending")
 	}

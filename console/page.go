@@ -36,12 +36,14 @@ var pages = func() map[string]*template.Template {
 
 // page is what every template has.
 type page struct {
-	Root   string // the way to the console's first page
-	Zh     bool
-	App    string   // the application that is shown
-	Apps   []string // those that may be
-	Actor  string
-	MayAct bool
+	Root  string // the way to the console's first page
+	Zh    bool
+	App   string   // the application that is shown
+	Apps  []string // those that may be
+	Actor string
+
+	MayAct, MayApprove bool
+
 	Nav    string
 	Title  string
 	Zone   string
@@ -78,7 +80,7 @@ func (s *console) page(c *gin.Context, nav string) (p *page, ok bool) {
 func (s *console) blank(c *gin.Context, nav string) *page {
 	depth := c.GetInt(depthKey)
 	p := &page{
-		Root: cmp.Or(strings.Repeat("../", depth), "./"), Zh: wantsChinese(c), Actor: clean(alirefund.Actor(c)), MayAct: granted(c),
+		Root: cmp.Or(strings.Repeat("../", depth), "./"), Zh: wantsChinese(c), Actor: clean(alirefund.Actor(c)), MayAct: c.GetBool(grantKey) && named(c), MayApprove: alirefund.MayApprove(c) && named(c),
 		Nav: nav, zone: s.zone,
 	}
 	parts := strings.Split(c.Request.URL.EscapedPath(), "/")
@@ -160,11 +162,16 @@ func (s *console) render(c *gin.Context, p *page, status int, name string) {
 // failFor answers with what went wrong.
 func (s *console) failFor(c *gin.Context, p *page, err error) {
 	status, name := http.StatusInternalServerError, "error.unforeseen"
+	var decided *alirefund.NotAwaitingError
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		status, name = http.StatusNotFound, "error.unknown"
 	case errors.Is(err, alirefund.ErrUnknownApp):
 		status, name = http.StatusNotFound, "error.app"
+	case errors.Is(err, alirefund.ErrSelfApproval):
+		status, name = http.StatusForbidden, "error.self"
+	case errors.As(err, &decided):
+		status, name = http.StatusConflict, "error.decided"
 	case errors.Is(err, alirefund.ErrNotPending):
 		status, name = http.StatusConflict, "error.settled"
 	case errors.Is(err, alirefund.ErrStore), errors.Is(err, alirefund.ErrAppUnavailable):

@@ -17,6 +17,7 @@ import (
 // What a list may show.
 const (
 	showAll        = ""
+	showAwaiting   = "awaiting"
 	showUnresolved = "unresolved"
 	showAttention  = "attention"
 	showUntold     = "untold"
@@ -24,7 +25,7 @@ const (
 	showFailed     = "failed"
 )
 
-var shows = []string{showAll, showUnresolved, showAttention, showUntold, showSucceeded, showFailed}
+var shows = []string{showAll, showAwaiting, showUnresolved, showAttention, showUntold, showSucceeded, showFailed}
 
 // query is what a list is asked for, as its address says it.
 type query struct {
@@ -125,6 +126,8 @@ func (q query) filters(zone *time.Location) (all []store.Filter, keep func(store
 		return g
 	}
 	switch q.Show {
+	case showAwaiting:
+		each[0].State = store.AwaitingApproval
 	case showUnresolved:
 		each[0].State = store.Pending
 	case showSucceeded:

@@ -72,11 +72,10 @@ func (p *page) refund(r store.Refund) refundBody {
 	for _, e := range r.History {
 		b.History = append(b.History, p.line(e, r))
 	}
-	if p.MayAct {
-		for _, a := range actions {
-			if a.name != "deliver" && a.may(r) {
-				b.Actions = append(b.Actions, tab{Link: p.Link("refunds/" + r.ID + "/" + a.name), Label: p.T(a.name + ".do")})
-			}
+	for _, a := range actions {
+		own := a.name == "approve" && !r.MayApprove(p.Actor)
+		if a.name != "deliver" && a.granted(p) && a.may(r) && !own {
+			b.Actions = append(b.Actions, tab{Link: p.Link("refunds/" + r.ID + "/" + a.name), Label: p.T(a.name + ".do")})
 		}
 	}
 	return b
@@ -99,6 +98,9 @@ func (p *page) facts(r store.Refund) []fact {
 		{Name: "fact.app", Value: r.App, Number: true},
 		{Name: "fact.merchant", Value: r.Merchant},
 		{Name: "fact.actor", Value: r.Actor},
+		{Name: "fact.approval_until", At: r.ApprovalUntil},
+		{Name: "fact.approved_by", Value: r.ApprovedBy},
+		{Name: "fact.declined_by", Value: r.DeclinedBy},
 		{Name: "fact.origin", Value: p.T("origin." + string(r.Origin))},
 		{Name: "fact.source", Value: p.T("source." + string(r.Source))},
 		{Name: "fact.code", Value: codes, Number: true},

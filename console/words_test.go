@@ -24,7 +24,7 @@ func TestEveryTextIsThere(t *testing.T) {
 			}
 		}
 	}
-	for _, m := range regexp.MustCompile(`(?:\.T "|\$p\.T "|\bT\("|, ")((?:error|done|show|kind|state|days|replay|resolve|ask|deliver|left|search|outcome)\.[a-z._]+)"`).FindAllStringSubmatch(source.String(), -1) {
+	for _, m := range regexp.MustCompile(`(?:\.T "|\$p\.T "|\bT\("|, ")((?:error|done|show|kind|state|days|replay|approve|decline|resolve|ask|deliver|left|search|outcome)\.[a-z._]+)"`).FindAllStringSubmatch(source.String(), -1) {
 		if _, known := console.Texts[m[1]]; !known {
 			t.Errorf("there is no text %q", m[1])
 		}
@@ -34,7 +34,7 @@ func TestEveryTextIsThere(t *testing.T) {
 			t.Errorf("there is no text %q", m[1]+m[2])
 		}
 	}
-	made := regexp.MustCompile(`^(show|kind|state|event|fact|origin|source|outcome|done|(ask|resolve|deliver)\.(do|question|hint|wrong))\b`) // put together from a word of the ledger's
+	made := regexp.MustCompile(`^(show|kind|state|event|fact|origin|source|outcome|done|(approve|decline|ask|resolve|deliver)\.(do|question|hint|wrong))\b`) // put together from a word of the ledger's
 	for name := range console.Texts {
 		if !made.MatchString(name) && !strings.Contains(source.String(), `T "`+name+`"`) && !strings.Contains(source.String(), `T("`+name+`")`) && !strings.Contains(source.String(), `, "`+name+`")`) && !strings.Contains(source.String(), `, "`+name+"\"\n") {
 			t.Errorf("no page has the text %q", name)
@@ -50,7 +50,7 @@ func TestEveryTextIsThere(t *testing.T) {
 
 // Every stage, every event and every kind has words; so has each entry that a page tones.
 func TestTheLedgerHasWords(t *testing.T) {
-	for s := store.StageRecorded; s <= store.StageNotSent; s++ {
+	for s := store.StageAwaitingApproval; s <= store.StageExpired; s++ {
 		if text := console.Stages[s]; text.En == "" || text.Zh == "" {
 			t.Errorf("the stage %s has none", s)
 		}

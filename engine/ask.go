@@ -26,10 +26,10 @@ const (
 	sendAgain       // no question can tell, but the answer to the identical request will
 )
 
-// hear is ask, and tells what was heard. A refund that is being sent at this moment is
-// not asked about.
+// hear is ask, and tells what was heard. A refund that is being sent at this moment, or
+// still to be sent, is not asked about.
 func (e *Engine) hear(ctx context.Context, r store.Refund, c *claim) (store.Refund, heard) {
-	if r.State == store.Succeeded || r.Attempts == 0 || r.Lease.Held(r.AsOf) {
+	if r.State == store.Succeeded || r.State == store.AwaitingApproval || r.Attempts == 0 || r.Lease.Held(r.AsOf) || r.Stage(r.AsOf) == store.StageApproved {
 		return r, nothing
 	}
 	p, known := e.productOf(r)

@@ -50,12 +50,19 @@ type Config struct {
 	Times Times
 
 	// BeforeRefund may veto a refund that is not recorded yet, or is to be opened
-	// again: limits, four eyes. An error refuses it, and nothing is recorded; a
+	// again: limits, for instance. An error refuses it, and nothing is recorded; a
 	// [*ReasonError] says why in both languages, and when to come again. It may be
-	// asked more than once about one refund. This one and the next two are waited for as long as a hook may take
+	// asked more than once about one refund. This one and the next three are waited for as long as a hook may take
 	// ([Times.HookTimeout]); where one of them panics or takes longer, nothing is
 	// sent, and the request may be repeated.
 	BeforeRefund func(ctx context.Context, r store.Refund) error
+	// NeedsApproval tells whether a refund that is not recorded yet, or is to be opened
+	// again, wants a second person's approval: [Above] does so by a sum. Such a refund is
+	// recorded, and nothing is sent before another actor than the one who asked for it
+	// has approved it ([Engine.Approve]); declined, or not approved within
+	// [Times.Approval], it fails. An error refuses it before anything is recorded. nil:
+	// none wants any.
+	NeedsApproval func(ctx context.Context, r store.Refund) (bool, error)
 	// OrderTotal tells what an order, or a red packet, was paid with, so that
 	// its refunds never exceed it together. Not known means no limit of ours,
 	// only Alipay's; an error refuses the refund before anything is recorded.
@@ -77,7 +84,8 @@ type Config struct {
 	// does. It must use no other connection of that database, and give its
 	// statements ctx. It wants a Store that is a store.Transactor.
 	OnRefundSucceededTx func(ctx context.Context, tx *sql.Tx, e RefundSucceeded) error
-	// OnRefundFailed: Alipay refused definitely, and nothing moved. With Rechecks in the
+	// OnRefundFailed: Alipay refused definitely, and nothing moved; or a person declined
+	// it (Declined), or nobody approved it in time (Expired), and nothing was sent. With Rechecks in the
 	// refund Alipay was asked whether an earlier send of it had come to anything, and
 	// found nothing; it is asked again for a day, and OnRefundSucceeded corrects what
 	// proves wrong.
@@ -136,6 +144,9 @@ type Times struct {
 	// younger than that, a refusal fails nothing, although a query finds nothing;
 	// default 20 min.
 	Transit time.Duration
+	// Approval is how long a refund waits for a second person's approval, if it needs
+	// one ([Config.NeedsApproval]); default 72 h. Then [Engine.Run] fails it.
+	Approval time.Duration
 	// Grace is how long [Engine.Run] goes on after its context has ended, for what it
 	// has begun: calls to Alipay, and hooks. Default: as long as a refund may take,
 	// 4 × Timeout + 2 × HookTimeout + 10 s.

@@ -37,6 +37,7 @@ const (
 	defaultFirstCheck     = 10 * time.Second
 	defaultTransit        = 20 * time.Minute
 	defaultAttentionAfter = 24 * time.Hour
+	defaultApproval       = 72 * time.Hour
 	maxURL                = 256
 )
 
@@ -218,6 +219,7 @@ func (t Times) withDefaults(p *problems) Times {
 		{"FirstCheck", &t.FirstCheck, defaultFirstCheck},
 		{"Transit", &t.Transit, defaultTransit},
 		{"AttentionAfter", &t.AttentionAfter, defaultAttentionAfter},
+		{"Approval", &t.Approval, defaultApproval},
 		{"Grace", &t.Grace, 0},
 		{"KeepAnswers", &t.KeepAnswers, 0},
 		{"KeepRefunds", &t.KeepRefunds, 0},

@@ -17,6 +17,9 @@ var (
 	ErrUnresolved = errors.New("alirefund: unresolved: the refund may have happened; keep its number and ask again")
 	// ErrNothingSent: nothing was sent to Alipay. Repeat the same request.
 	ErrNothingSent = errors.New("alirefund: nothing was sent; repeat the same request")
+	// ErrAwaitingApproval: the refund is recorded, and nothing is sent before a second
+	// person approves it.
+	ErrAwaitingApproval = errors.New("alirefund: the refund awaits a second person's approval; nothing was sent")
 )
 
 // UnresolvedError is [ErrUnresolved] with the refund.
@@ -29,6 +32,41 @@ func (e *UnresolvedError) Error() string { return ErrUnresolved.Error() }
 
 // Unwrap returns [ErrUnresolved].
 func (e *UnresolvedError) Unwrap() error { return ErrUnresolved }
+
+// AwaitingApprovalError is [ErrAwaitingApproval] with the refund.
+type AwaitingApprovalError struct{ Refund store.Refund }
+
+func (e *AwaitingApprovalError) Error() string { return ErrAwaitingApproval.Error() }
+
+// Unwrap returns [ErrAwaitingApproval].
+func (e *AwaitingApprovalError) Unwrap() error { return ErrAwaitingApproval }
+
+// UnapprovedError: the refund was declined, or not approved in time. Nothing was sent.
+type UnapprovedError struct{ Refund store.Refund }
+
+func (e *UnapprovedError) Error() string {
+	if e.Refund.Declined() {
+		return "alirefund: the refund was declined: " + e.Refund.Message
+	}
+	return "alirefund: nobody approved the refund in time; the same request asks anew"
+}
+
+// NotAwaitingError: the refund does not await approval, or not any more: Refund says what
+// has become of it.
+type NotAwaitingError struct{ Refund store.Refund }
+
+func (e *NotAwaitingError) Error() string {
+	return "alirefund: the refund awaits no approval: it is " + string(e.Refund.State)
+}
+
+// Why an approval cannot be asked for or given.
+var (
+	// ErrNoActor: the refund wants a second person's approval, and the one who asks, or
+	// decides, is not named.
+	ErrNoActor = errors.New("alirefund: approval wants to know who asks, and nobody is named: the guard is to call SetActor")
+	// ErrSelfApproval: who asked for the refund must not approve it.
+	ErrSelfApproval = errors.New("alirefund: who asked for the refund must not approve it")
+)
 
 // RefusedError is Alipay's definite refusal: nothing moved.
 type RefusedError struct{ Refund store.Refund }

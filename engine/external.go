@@ -70,8 +70,13 @@ func (e *Engine) settleNoticed(ctx context.Context, r store.Refund, s store.Sett
 // askEach settles refunds by asking about them. A notice that leaves any of them
 // pending comes again.
 func (e *Engine) askEach(ctx context.Context, rows []store.Refund) error {
-	open := false
+	open, known := false, false
 	for i, r := range rows {
+		if r.State == store.AwaitingApproval {
+			rows[i], known = e.askUnsent(ctx, r)
+			open = open || !known
+			continue
+		}
 		rows[i], _ = e.ask(ctx, r, nil) // no claim, which the next question might outlast
 		open = open || rows[i].State == store.Pending
 	}
@@ -79,6 +84,16 @@ func (e *Engine) askEach(ctx context.Context, rows []store.Refund) error {
 		return err
 	}
 	return ErrUnsettled
+}
+
+// askUnsent asks whether somebody refunded under the number of a refund that awaits
+// approval, as a notification may mean. It tells whether that is known now.
+func (e *Engine) askUnsent(ctx context.Context, r store.Refund) (_ store.Refund, known bool) {
+	amount, err := e.askAmount(ctx, r)
+	if err == nil && amount == r.Amount {
+		r, err = e.settle(ctx, r, nil, store.Settlement{Source: store.ByQuery, Finding: store.Success})
+	}
+	return r, err == nil && (amount == 0 || amount == r.Amount)
 }
 
 // deliverAll delivers what is due of each refund, waits for what others deliver just

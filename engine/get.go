@@ -19,6 +19,7 @@ func (e *Engine) Get(ctx context.Context, id string) (Result, error) {
 	ctx, cancel := e.detach(ctx)
 	defer cancel()
 	c := newClaimAtOnce()
+	r = e.expire(ctx, r, c)
 	if r.State == store.Pending {
 		r, _ = e.ask(ctx, r, c)
 	}

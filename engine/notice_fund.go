@@ -47,6 +47,8 @@ func (e *Engine) fundNotice(ctx context.Context, n *notify.Notification, w fundW
 		return other(ctx)
 	case !w.succeeded || len(rows) > 1:
 		return e.askEach(ctx, rows)
+	case len(rows) == 1 && w.known && rows[0].State == store.AwaitingApproval && rows[0].Amount != amount:
+		r = r.IdentifyBy("notify_id", n.ID) // somebody else's refund, under its number
 	case len(rows) == 1 && w.known && rows[0].Amount != 0 && rows[0].Amount != amount:
 		asked, err := e.settle(ctx, rows[0], nil, store.Settlement{
 			Source: store.ByNotice, Attention: "a notice of this number speaks of " + amount.String(),

@@ -90,7 +90,13 @@ func (e *Engine) doubts(n *notify.Notification, r store.Refund) (contradicted, d
 	contradicted = known && total < r.Amount || // less than this refund alone
 		r.State == store.Pending && r.Attention != "" || // another refund was seen under the number
 		n.AuthAppID() != "" && r.Merchant != e.merchantOf(n) // perhaps another merchant's
-	return contradicted, contradicted || r.State == store.Failed
+	return contradicted, contradicted || atRest(r)
+}
+
+// atRest tells whether nothing of the refund is under way: who refunded under its number
+// was somebody else, or a send that came late.
+func atRest(r store.Refund) bool {
+	return r.State == store.Failed || r.State == store.AwaitingApproval
 }
 
 func noticedSuccess(n *notify.Notification) store.Settlement {
@@ -105,14 +111,14 @@ func (e *Engine) doubt(ctx context.Context, n *notify.Notification, r store.Refu
 	switch amount, _ := e.askAmount(ctx, r); {
 	case amount == r.Amount && amount != 0:
 		return e.settleNoticed(ctx, r, store.Settlement{Source: store.ByQuery, Finding: store.Success, TradeNo: strings.Clone(n.TradeNo())})
-	case amount != 0 && r.State == store.Failed:
+	case amount != 0 && atRest(r):
 		other := e.noticedTrade(n, r.OutRequestNo)
 		other.Amount = amount
 		return e.recordExternal(ctx, other.IdentifyBy("notify_id", n.ID))
 	case amount == 0 && !contradicted:
 		return e.settleNoticed(ctx, r, noticedSuccess(n))
 	}
-	if err := e.askEach(ctx, []store.Refund{r}); err != nil || r.State != store.Failed {
+	if err := e.askEach(ctx, []store.Refund{r}); err != nil || !atRest(r) {
 		return err
 	}
 	return ErrUnsettled

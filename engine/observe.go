@@ -43,7 +43,7 @@ func (e *Engine) changed(ctx context.Context, from store.State, r store.Refund) 
 		App: r.App, Kind: r.Kind, From: from, To: r.State, Origin: r.Origin, NotSent: r.NothingSent(), Age: r.AsOf.Sub(r.CreatedAt),
 		Refund: r.ID, Order: r.Order(), Number: r.OutRequestNo,
 	}
-	if r.State != store.Pending {
+	if r.Settled() {
 		c.Source = r.Source
 	}
 	if r.State == store.Failed && r.Source != store.ByPerson && !c.NotSent { // others may stand there from an unsigned answer
@@ -141,7 +141,7 @@ func refundEnded(r store.Refund, err error) Ended {
 	switch {
 	case err == nil:
 		return Ended{Outcome: "succeeded"}
-	case isA[*RefusedError](err):
+	case isA[*RefusedError](err), isA[*UnapprovedError](err):
 		return Ended{Outcome: "failed", Code: r.Code, SubCode: r.SubCode}
 	case isA[*VetoError](err):
 		return Ended{Outcome: "vetoed"}
@@ -152,7 +152,9 @@ func refundEnded(r store.Refund, err error) Ended {
 	case isA[*ValidationError](err):
 		return Ended{Outcome: "invalid"}
 	}
-	return Ended{Outcome: named{{"unresolved", ErrUnresolved}, {"nothing_sent", ErrNothingSent}}.of(err, "error")}
+	return Ended{Outcome: named{
+		{"unresolved", ErrUnresolved}, {"awaiting_approval", ErrAwaitingApproval}, {"nothing_sent", ErrNothingSent},
+	}.of(err, "error")}
 }
 
 func isA[E error](err error) bool {

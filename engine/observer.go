@@ -31,8 +31,8 @@ type Op string
 
 // What an Observer is told of. In brackets stands what [Ended.Outcome] may be.
 const (
-	// OpRefund: a request is recorded, and taken as far as it goes at once (succeeded,
-	// failed, unresolved, nothing_sent, vetoed, conflict, exceeds_order, invalid, error).
+	// OpRefund: a request is recorded, or approved, and taken as far as it goes at once
+	// (succeeded, failed, unresolved, awaiting_approval, nothing_sent, vetoed, conflict, exceeds_order, invalid, error).
 	OpRefund Op = "refund"
 	// OpWork: Run takes up one refund whose time has come (ok).
 	OpWork Op = "work"
@@ -91,7 +91,7 @@ type Change struct {
 	From   store.State // empty: the refund was unknown
 	To     store.State
 	Origin store.Origin
-	Source store.Source // what proved it; empty while the refund is pending
+	Source store.Source // what proved it; empty until then, and if an approval expired
 	// NotSent: failed, because nothing was ever sent.
 	NotSent bool
 	// SubCode is Alipay's, of a refusal that Alipay signed.

@@ -33,7 +33,7 @@ func (e *Engine) refund(ctx context.Context, r store.Refund, token string, keep 
 	case store.OverLimit:
 		return Result{}, &LimitError{Amount: r.Amount, Left: opened.Left, Total: limit.Total}
 	}
-	if keep && recorded.State == store.Pending {
+	if keep && !recorded.Settled() {
 		e.tokens.Store(recorded.ID, token)
 	}
 
@@ -46,7 +46,7 @@ func (e *Engine) refund(ctx context.Context, r store.Refund, token string, keep 
 	}
 	if opened.How == store.Created || opened.How == store.Reopened {
 		e.log.InfoContext(ctx, "a refund is recorded", "refund", recorded.ID, "kind", recorded.Kind,
-			"order", recorded.Order(), "out_request_no", recorded.OutRequestNo, "amount", recorded.Amount)
+			"order", recorded.Order(), "out_request_no", recorded.OutRequestNo, "amount", recorded.Amount, "state", recorded.State)
 		from := store.State("")
 		if opened.How == store.Reopened {
 			from = store.Failed
@@ -55,6 +55,7 @@ func (e *Engine) refund(ctx context.Context, r store.Refund, token string, keep 
 	}
 	repeated := opened.How != store.Created
 	c := newClaimAtOnce()
+	recorded = e.expire(ctx, recorded, c)
 	r, err = e.advance(ctx, recorded, token, c, opened.How == store.Exists && !recorded.Unsent(), made)
 	if err != nil {
 		return Result{Refund: r, Repeated: repeated}, err
@@ -66,14 +67,18 @@ func (e *Engine) refund(ctx context.Context, r store.Refund, token string, keep 
 // open asks the host for leave and for the order's total, and records the refund and
 // its first send, which is made then. It returns the limit that the total set.
 func (e *Engine) open(ctx context.Context, r store.Refund) (recorded store.Refund, opened store.Opened, limit store.Limit, made reserved, err error) {
-	first := store.Permission{Token: rand.Text(), Lease: e.patience()}
+	first := store.Permission{Token: rand.Text(), Lease: e.patience(), Approval: e.config.Times.Approval}
 	if p, known := e.productOf(r); known {
 		first.Spacing = p.spacing
 	}
 	began := time.Now()
 	for range 3 { // a refund may fail between admit and record, and then needs a reservation after all
-		if limit, err = e.admit(ctx, r); err != nil {
+		var needed bool
+		if limit, needed, err = e.admit(ctx, r); err != nil {
 			break
+		}
+		if r.State = store.Pending; needed {
+			r.State = store.AwaitingApproval
 		}
 		recorded, opened, err = e.record(ctx, r, limit, first)
 		if err != nil || opened.How != store.OverLimit || limit.Total != 0 {
@@ -146,44 +151,44 @@ func (e *Engine) advance(ctx context.Context, r store.Refund, token string, c *c
 	return r, err
 }
 
-// admit asks the host whether it objects, and for the order's total, unless the
-// refund is known and needs neither.
-func (e *Engine) admit(ctx context.Context, r store.Refund) (store.Limit, error) {
-	if e.config.OrderTotal == nil && e.config.BeforeRefund == nil {
-		return store.Limit{}, nil
+// admit asks the host whether it objects, whether the refund needs approval, and for the
+// order's total, unless the refund is known and needs nothing of that.
+func (e *Engine) admit(ctx context.Context, r store.Refund) (limit store.Limit, needsApproval bool, err error) {
+	if e.config.OrderTotal == nil && e.config.BeforeRefund == nil && e.config.NeedsApproval == nil {
+		return store.Limit{}, false, nil
 	}
 	look, cancel := looking(ctx)
 	defer cancel()
 	known, err := e.ledger.Get(look, r.ID)
 	if err == nil && !known.CanReopen() {
-		return store.Limit{Known: true}, nil // reserves nothing, should Open find it otherwise
+		return store.Limit{Known: true}, false, nil // reserves nothing, should Open find it otherwise
 	}
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return store.Limit{}, nothingSent("the store", err)
+		return store.Limit{}, false, nothingSent("the store", err)
 	}
 	if e.config.BeforeRefund != nil {
 		_, err := answered(ctx, e, hookOf("BeforeRefund", r), func(ctx context.Context) (struct{}, error) { return struct{}{}, e.config.BeforeRefund(ctx, r.Clone()) })
 		if _, broken := errors.AsType[*brokenError](err); broken {
-			return store.Limit{}, nothingSent("BeforeRefund", err) // which is no veto
+			return store.Limit{}, false, nothingSent("BeforeRefund", err) // which is no veto
 		}
 		if err != nil {
-			return store.Limit{}, &VetoError{Err: err}
+			return store.Limit{}, false, &VetoError{Err: err}
 		}
 	}
-	if e.config.OrderTotal == nil {
-		return store.Limit{}, nil
+	if needsApproval, err = e.needsApproval(ctx, r); err != nil || e.config.OrderTotal == nil {
+		return store.Limit{}, needsApproval, err
 	}
-	limit, err := answered(ctx, e, hookOf("OrderTotal", r), func(ctx context.Context) (store.Limit, error) {
+	limit, err = answered(ctx, e, hookOf("OrderTotal", r), func(ctx context.Context) (store.Limit, error) {
 		total, known, err := e.config.OrderTotal(ctx, Order{App: r.App, Kind: r.Kind, Merchant: r.Merchant, OutTradeNo: r.OutTradeNo, AuthNo: r.AuthNo})
 		return store.Limit{Total: total, Known: known}, err
 	})
 	if err != nil {
-		return store.Limit{}, nothingSent("OrderTotal", err)
+		return store.Limit{}, false, nothingSent("OrderTotal", err)
 	}
 	if p, _ := e.productOf(r); limit.Known && p.fits != nil {
 		err = p.fits(r, limit.Total)
 	}
-	return limit, err
+	return limit, needsApproval, err
 }
 
 // differences names the fields in which two requests under one number differ.

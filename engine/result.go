@@ -20,18 +20,18 @@ type Result struct {
 
 // conclude delivers what is due and puts the result together.
 func (e *Engine) conclude(ctx context.Context, r store.Refund, c *claim, repeated bool) Result {
-	if r.State != store.Pending {
+	if r.Settled() {
 		if r.Rechecks == 0 {
 			e.tokens.Delete(r.ID)
 		}
-	} else if !e.running.Load() {
+	} else if r.State == store.Pending && !e.running.Load() {
 		e.warnOnce.Do(func() {
 			e.log.ErrorContext(ctx, "a refund is unresolved and Run was never started: nobody will ask about it", "refund", r.ID)
 		})
 	}
 	complete := e.deliver(ctx, r, c)
 	e.deliverToNamed(ctx, r)
-	return Result{Refund: r, Delivered: complete && r.State != store.Pending, Repeated: repeated, complete: complete}
+	return Result{Refund: r, Delivered: complete && r.Settled(), Repeated: repeated, complete: complete}
 }
 
 // err is the result as an error: nil if and only if the refund succeeded.
@@ -39,6 +39,10 @@ func (res Result) err(inProgress bool) error {
 	switch {
 	case res.Refund.State == store.Succeeded:
 		return nil
+	case res.Refund.State == store.AwaitingApproval:
+		return &AwaitingApprovalError{Refund: res.Refund}
+	case res.Refund.Declined() || res.Refund.Expired():
+		return &UnapprovedError{Refund: res.Refund}
 	case res.Refund.NothingSent():
 		return nothingSent("Alipay", errors.New(res.Refund.Message))
 	case res.Refund.State == store.Failed:

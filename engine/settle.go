@@ -41,7 +41,12 @@ func (e *Engine) settle(ctx context.Context, r store.Refund, c *claim, s store.S
 		c.done = len(settled.Due()) == 0
 	}
 	if changed {
-		e.log.InfoContext(ctx, "a refund is settled", "refund", r.ID, "state", settled.State, "source", settled.Source)
+		if s.Decision != "" {
+			e.log.InfoContext(ctx, "the wait for approval is over", "refund", r.ID, "approved", settled.ApprovedBy != "", "actor", s.Actor)
+		}
+		if settled.Settled() {
+			e.log.InfoContext(ctx, "a refund is settled", "refund", r.ID, "state", settled.State, "source", settled.Source)
+		}
 		e.changed(ctx, r.State, settled)
 	}
 	ended(Ended{Outcome: string(settled.State)})

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/alirefund/alirefund/store"
@@ -32,7 +33,11 @@ func (e *Engine) work(ctx context.Context, r store.Refund) *untold {
 		r, _ = e.settle(ctx, r, c, store.Settlement{
 			Source: store.ByAnswer, Finding: store.NotSent, Message: "recorded, and never sent",
 		})
+	case r.State == store.AwaitingApproval:
+		r = e.expire(ctx, r, c)
 	case e.lost != nil: // nobody can ask
+	case r.Stage(now) == store.StageApproved && !now.Before(r.AskAt):
+		r = e.sendApproved(ctx, r, c)
 	case r.State == store.Pending && r.Attempts > 0 && !now.Before(r.AskAt):
 		r = e.pursue(ctx, r, c)
 	case r.State == store.Failed && r.Rechecks > 0 && !now.Before(r.AskAt):
@@ -64,6 +69,16 @@ func (e *Engine) tell(ctx context.Context, u *untold) {
 		r, _ = e.settle(ctx, r, nil, store.Settlement{Attention: reason})
 		e.conclude(ctx, r, nil, true)
 	}
+}
+
+// sendApproved sends what is approved and was not sent yet: who approved it is gone, or
+// could not send it.
+func (e *Engine) sendApproved(ctx context.Context, r store.Refund, c *claim) store.Refund {
+	sent, err := e.goOn(ctx, r, c)
+	if err != nil {
+		e.log.WarnContext(ctx, "an approved refund could not be sent", "refund", r.ID, "error", err)
+	}
+	return sent
 }
 
 // pursue asks about an unresolved refund, and sends it again if that is proven
@@ -105,6 +120,9 @@ func (e *Engine) overdue(r store.Refund) string {
 		}
 		return "unresolved for " + e.config.Times.AttentionAfter.String() + ", and nobody can ask about it: " + why
 	}
+	if r.Stage(r.AsOf) == store.StageApproved {
+		return strings.TrimSuffix("approved, and not sent for "+e.config.Times.AttentionAfter.String()+"; it is tried again: "+r.Message, ": ")
+	}
 	if r.State == store.Pending {
 		reason := "unresolved for " + e.config.Times.AttentionAfter.String() + "; the asking goes on"
 		if p, known := e.productOf(r); known && p.hint != nil && p.hint(r) != "" {
@@ -129,7 +147,7 @@ func (e *Engine) overdueToNamed(r store.Refund) string {
 	return ""
 }
 
-// waitsSince is when the refund was opened, or since it is settled, when the event became
+// waitsSince is when the refund was opened, or approved, or since it is settled, when the event became
 // due.
 func waitsSince(r store.Refund, event store.Event) time.Time {
 	since := r.SettledAt
@@ -138,7 +156,7 @@ func waitsSince(r store.Refund, event store.Event) time.Time {
 	}
 	for _, entry := range r.History {
 		switch entry.What {
-		case "reopened":
+		case "reopened", "approved":
 			if r.State == store.Pending {
 				since = entry.At
 			}

@@ -76,7 +76,7 @@ func (x index) remove(key lookup, id string) {
 // candidates returns the fewest ids among which all that f selects are; not ok
 // if f names no number, and selects others than those of which something is left to do.
 func (x index) candidates(f Filter) (ids []string, ok bool) {
-	if f.State == Pending || f.Undelivered {
+	if f.State == Pending || f.State == AwaitingApproval || f.Undelivered {
 		ids, ok = x[lookup{"due", f.App}], true
 	}
 	for _, key := range numbers(&Refund{

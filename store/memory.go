@@ -10,7 +10,7 @@ import (
 // restart, so it suits tests, trials, and a host that can do without the
 // refunds that were unresolved when it stopped.
 //
-// Refunds that are pending, or have an event to deliver, are kept for ever. The
+// Refunds that are pending or await approval, or have an event to deliver, are kept for ever. The
 // others are forgotten some time after their last change, see [KeepSettled]. A
 // forgotten refund no longer counts against its order's total, and its number
 // is asked for as if for the first time; Alipay's own idempotency remains.
@@ -326,6 +326,9 @@ func (m *Memory) Count(ctx context.Context, app string) (Backlog, error) {
 	defer l.rows.mu.Unlock()
 	b := Backlog{AsOf: time.Now().UTC()}
 	for _, r := range l.left(app) {
+		if r.State == AwaitingApproval {
+			b.Awaiting++
+		}
 		if r.State == Pending {
 			b.Unresolved++
 			if b.Oldest.IsZero() || r.CreatedAt.Before(b.Oldest) {

@@ -16,10 +16,16 @@ type State string
 
 // The states of a refund.
 const (
-	Pending   State = "pending"
-	Succeeded State = "succeeded"
-	Failed    State = "failed"
+	// AwaitingApproval: recorded and reserved. Nothing is sent before a second person
+	// approves it.
+	AwaitingApproval State = "awaiting_approval"
+	Pending          State = "pending"
+	Succeeded        State = "succeeded"
+	Failed           State = "failed"
 )
+
+// States lists them.
+func States() []State { return []State{AwaitingApproval, Pending, Succeeded, Failed} }
 
 // Origin is how the ledger came to know of a refund.
 type Origin string
@@ -82,6 +88,12 @@ type Refund struct {
 	NotifyURL string `json:"notify_url,omitempty"`
 	Actor     string `json:"actor,omitempty"` // who asked for it, by the host's guard
 	Origin    Origin `json:"origin"`
+
+	// ApprovalUntil is when the wait for a second person's approval ends, or ended;
+	// zero if none was wanted since the refund was opened.
+	ApprovalUntil time.Time `json:"approval_until,omitzero"`
+	ApprovedBy    string    `json:"approved_by,omitempty"`
+	DeclinedBy    string    `json:"declined_by,omitempty"` // Message says why
 
 	State State `json:"state"`
 	// Retryable: failed, and the same number may be sent again.
@@ -192,7 +204,7 @@ type Delivery struct {
 // Entry is one line of a refund's history.
 type Entry struct {
 	At     time.Time `json:"at"`
-	What   string    `json:"what"`             // created, reopened, send, answer, query, ask, notice, deposit_back, person, attention, delivered, undelivered, redeliver, subscribed
+	What   string    `json:"what"`             // created, reopened, approved, declined, expired, send, answer, query, ask, notice, deposit_back, person, attention, delivered, undelivered, redeliver, subscribed
 	Detail string    `json:"detail,omitempty"` // code, sub_code, finding: never a body, a token or a buyer
 	Actor  string    `json:"actor,omitempty"`
 	Number int       `json:"attempt,omitempty"` // the send it is about
@@ -261,5 +273,5 @@ func digest(prefix string, parts ...string) string {
 }
 
 // Counts tells whether the refund's amount is taken from its order's total:
-// pending and succeeded ones are, wherever they were learnt of.
+// all but failed ones are, wherever they were learnt of.
 func (r Refund) Counts() bool { return r.State != Failed }

@@ -104,7 +104,8 @@ const (
 	mostBackoff = time.Hour
 )
 
-// plan sets Next: when an unresolved refund is to be asked about, or an
+// plan sets Next: when the wait for an approval ends, an approved refund is to be
+// sent, an unresolved one is to be asked about, or an
 // undelivered event to be delivered, whichever comes first. A lease that runs
 // out counts too, for its owner may have died.
 func (r *Refund) plan(now time.Time) {
@@ -115,12 +116,14 @@ func (r *Refund) plan(now time.Time) {
 		}
 	}
 	switch {
+	case r.State == AwaitingApproval:
+		earliest(r.ApprovalUntil)
 	case r.State == Failed && r.Rechecks > 0:
 		earliest(r.AskAt)
 	case r.State != Pending:
 	case r.Lease.Held(now):
 		earliest(r.Lease.Until)
-	case r.Unsent():
+	case r.Unsent() && r.ApprovedBy == "":
 		earliest(r.UpdatedAt.Add(orphaned))
 	default:
 		earliest(r.AskAt)

@@ -41,11 +41,15 @@ func (r *Refund) sends(p Permission, now time.Time) bool {
 	return p.Token != "" && r.Lease.Token == p.Token && r.Lease.Held(now)
 }
 
-// Reopen makes a failed, retryable refund pending again, as asked for by asked.
-// What was delivered of its former life no longer counts as delivered.
+// Reopen makes a failed, retryable refund pending again, or await approval, as asked
+// for by asked. What was delivered of its former life no longer counts as delivered.
 func (r *Refund) Reopen(asked Refund, now time.Time) {
-	r.State, r.Retryable, r.NotSent, r.Refused, r.Answered, r.Doubtful = Pending, false, false, false, false, false
+	r.State, r.Retryable, r.NotSent, r.Refused, r.Answered, r.Doubtful = asked.State, false, false, false, false, false
 	r.Attention, r.Source, r.SettledAt, r.AskAt = "", "", time.Time{}, time.Time{}
+	r.ApprovalUntil, r.ApprovedBy, r.DeclinedBy = time.Time{}, "", "" // of what was asked for before
+	if r.State == AwaitingApproval {
+		r.Actor = asked.Actor // who may not approve it
+	}
 	r.UnknownRefusals = 0
 	r.Code, r.SubCode, r.Message = "", "", ""
 	r.forget(RefundFailed)
@@ -92,7 +96,11 @@ func Admit(found *Refund, asked Refund, order OrderState, limit Limit, first *Pe
 			opened.How = Created
 		}
 		opened.First = r.BeginSend(p, order.SentAt, now)
-	case opened.How == Created || opened.How == Reopened:
+	case opened.How != Created && opened.How != Reopened:
+	case r.State == AwaitingApproval:
+		r.ApprovalUntil = now.Add(p.Approval)
+		r.plan(now)
+	default:
 		p.Attempts = r.Attempts
 		opened.First = r.BeginSend(p, order.SentAt, now)
 	}
@@ -106,7 +114,7 @@ func admit(found *Refund, asked Refund, reserved money.Amount, limit Limit, now 
 		}
 		asked = asked.Clone()
 		asked.CreatedAt, asked.UpdatedAt = now, now
-		if asked.State != Pending {
+		if asked.Settled() {
 			asked.SettledAt = now
 		}
 		asked.Log(Entry{At: now, What: "created", Actor: asked.Actor, Detail: string(asked.Origin)})
@@ -117,7 +125,7 @@ func admit(found *Refund, asked Refund, reserved money.Amount, limit Limit, now 
 	if len(r.Differs(asked)) > 0 {
 		return r, Opened{How: Conflict}, false
 	}
-	if r.CanReopen() && asked.State == Pending {
+	if r.CanReopen() && !asked.Settled() {
 		if left := limit.Total - reserved; limit.Known && asked.Amount > left {
 			return Refund{}, Opened{How: OverLimit, Left: max(left, 0)}, false
 		}

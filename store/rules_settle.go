@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/alirefund/alirefund/money"
@@ -70,6 +71,9 @@ type Settlement struct {
 	// Notice, if it has a Key, is the notification that said so, and is taken in the
 	// same step; done at once if nothing is due of the refund then.
 	Notice Notice
+	// Decision, if there is one, ends the wait for an approval, and is all that this
+	// settlement does; nothing, if the refund does not wait, or not any more.
+	Decision Decision
 	// Actor and Reason, ByPerson: who decided, and why.
 	Actor, Reason string
 	// Note, if it has a What, stands in the history, once for each NotifyID, and
@@ -100,6 +104,12 @@ func (r *Refund) apply(s Settlement, now time.Time) (changed bool) {
 		return false
 	}
 	before := r.State
+	if s.Decision != "" {
+		if r.applyDecision(s, now) {
+			r.goOn(s, now)
+		}
+		return r.State != before
+	}
 	r.UpdatedAt = now
 	r.learn(s)
 	switch s.Source {
@@ -116,12 +126,17 @@ func (r *Refund) apply(s Settlement, now time.Time) (changed bool) {
 		r.Attention = s.Attention
 	}
 	r.Log(Entry{At: now, What: cmp.Or(string(s.Source), "attention"), Detail: s.detail(), Number: s.Attempt, Actor: s.Actor})
+	r.goOn(s, now)
+	return r.State != before
+}
+
+// goOn plans what follows a settlement.
+func (r *Refund) goOn(s Settlement, now time.Time) {
 	if due := r.Due(); s.Claim != "" && len(due) > 0 {
 		r.claim(due[0], Lease{Token: s.Claim, Until: now.Add(s.ClaimFor)}, now)
 	}
 	r.AskAt = r.nextQuestion(cmp.Or(s.Again, firstAgain), now)
 	r.plan(now)
-	return r.State != before
 }
 
 // applyAnswer: a send was answered, or was not. Only the answer to the last send
@@ -141,7 +156,7 @@ func (r *Refund) applyAnswer(s Settlement, now time.Time) {
 	case refused:
 		r.Refused, r.RefusedRetryable = true, s.Retryable
 		r.words(s)
-	case s.Finding == NotSent && r.nothingLeft():
+	case s.Finding == NotSent && r.nothingLeft() && r.ApprovedBy == "": // what is approved is to be sent
 		r.settle(Failed, s, now)
 		r.Retryable, r.NotSent = true, true
 	default:
@@ -258,6 +273,32 @@ func (r *Refund) applyPerson(s Settlement, now time.Time) {
 	case s.Finding == Refusal:
 		r.settle(Failed, s, now)
 	}
+}
+
+// applyDecision ends the wait, and tells whether it did. What comes when the time is
+// over finds the wait expired, whatever it says.
+func (r *Refund) applyDecision(s Settlement, now time.Time) bool {
+	late := !now.Before(r.ApprovalUntil)
+	switch {
+	case r.State != AwaitingApproval:
+		return false
+	case late:
+		s.Decision, s.Actor, s.Reason, s.Source = Expired, "", "", ""
+	case s.Decision == Expired, s.Decision == Approved && !r.MayApprove(s.Actor), strings.TrimSpace(s.Actor) == "":
+		return false
+	}
+	if r.UpdatedAt = now; s.Decision == Approved {
+		r.State, r.ApprovedBy = Pending, s.Actor
+	} else {
+		s.Message = s.Reason
+		r.settle(Failed, s, now)
+		r.Retryable = late
+		if !late {
+			r.DeclinedBy = s.Actor
+		}
+	}
+	r.Log(Entry{At: now, What: string(s.Decision), Detail: s.Reason, Actor: s.Actor})
+	return true
 }
 
 // succeed: Alipay's signed word that the money moved overrides all but itself.

@@ -8,10 +8,12 @@ import "time"
 // Stage is how far a refund has come, told more finely than by its [State].
 type Stage uint8
 
-// The stages; those before StageSucceeded are pending. [Stage.Meaning] says what
-// each means, and docs/transitions.md what can happen in it.
+// The stages; those before StageSucceeded are pending, but for the first.
+// [Stage.Meaning] says what each means, and docs/transitions.md what can happen in it.
 const (
-	StageRecorded Stage = iota
+	StageAwaitingApproval Stage = iota
+	StageApproved
+	StageRecorded
 	StageSending
 	StageUnanswered
 	StageSendingAgain
@@ -24,9 +26,13 @@ const (
 	StageFailed
 	StageFailedByPerson
 	StageNotSent
+	StageDeclined
+	StageExpired
 )
 
 var stageTexts = [...]struct{ name, meaning string }{
+	StageAwaitingApproval:  {"awaiting approval", "reserved; nothing is sent before a second person approves it"},
+	StageApproved:          {"approved", "reserved; nothing was sent yet, and it will be, by `Run` if by nobody else"},
 	StageRecorded:          {"recorded", "reserved; nothing was sent yet"},
 	StageSending:           {"being sent", "the send is recorded; its answer is awaited"},
 	StageUnanswered:        {"unanswered", "a send was not answered: its money may have moved, or may still"},
@@ -40,6 +46,8 @@ var stageTexts = [...]struct{ name, meaning string }{
 	StageFailed:            {"failed", "refused for good, and nothing moved"},
 	StageFailedByPerson:    {"failed, says a person", "not Alipay yet"},
 	StageNotSent:           {"not sent", "failed, for nothing was ever sent; no event"},
+	StageDeclined:          {"declined", "failed, for a person declined it, and nothing was sent"},
+	StageExpired:           {"expired", "failed, for nobody approved it in time, and nothing was sent; the same number may be used"},
 }
 
 // String names the stage as docs/transitions.md does.
@@ -52,12 +60,18 @@ func (s Stage) Meaning() string { return stageTexts[s].meaning }
 func (r Refund) Stage(now time.Time) Stage {
 	person := r.Source == ByPerson
 	switch {
+	case r.State == AwaitingApproval:
+		return StageAwaitingApproval
 	case r.State == Succeeded && person:
 		return StageSucceededByPerson
 	case r.State == Succeeded:
 		return StageSucceeded
 	case r.NothingSent():
 		return StageNotSent
+	case r.Declined():
+		return StageDeclined
+	case r.Expired():
+		return StageExpired
 	case r.State == Failed && person:
 		return StageFailedByPerson
 	case r.CanReopen():
@@ -68,6 +82,8 @@ func (r Refund) Stage(now time.Time) Stage {
 		return StageSendingAgain
 	case r.Lease.Held(now):
 		return StageSending
+	case r.Unsent() && r.ApprovedBy != "":
+		return StageApproved
 	case r.Unsent():
 		return StageRecorded
 	case r.AwaitsConfirmation() && !r.mayHaveMoved():
@@ -83,6 +99,17 @@ func (r Refund) Stage(now time.Time) Stage {
 // Unsent tells whether the refund is pending and nothing was sent of it since it
 // was opened, or opened again.
 func (r Refund) Unsent() bool { return r.State == Pending && r.nothingLeft() }
+
+// Settled tells whether the refund has succeeded or failed.
+func (r Refund) Settled() bool { return r.State == Succeeded || r.State == Failed }
+
+// Declined tells whether the refund failed because a person declined it.
+func (r Refund) Declined() bool { return r.State == Failed && r.DeclinedBy != "" }
+
+// Expired tells whether the refund failed because nobody approved it in time.
+func (r Refund) Expired() bool {
+	return r.State == Failed && !r.ApprovalUntil.IsZero() && r.ApprovedBy == "" && r.DeclinedBy == ""
+}
 
 // CanReopen tells whether the refund failed in a way that lets the same number
 // be sent again.

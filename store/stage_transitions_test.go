@@ -39,7 +39,7 @@ const pageLease = 90 * time.Second
 
 // asked is the refund as it is asked for.
 func askedFor(amount int64) store.Refund {
-	r := store.Refund{Kind: store.Trade, App: "2021", OutTradeNo: "T", OutRequestNo: "R", State: store.Pending, Origin: store.FromRequest}
+	r := store.Refund{Actor: "ann", Kind: store.Trade, App: "2021", OutTradeNo: "T", OutRequestNo: "R", State: store.Pending, Origin: store.FromRequest}
 	r.Request = store.JSON(fmt.Sprint(amount))
 	return r.Identify()
 }
@@ -68,6 +68,14 @@ func request(name string, asked store.Refund) happening {
 	}}
 }
 
+// forApproval asks for the refund where it wants approval; anew, if there is one already.
+func forApproval(found *store.Refund, now time.Time) store.Refund {
+	asked := askedFor(1)
+	asked.State = store.AwaitingApproval
+	r, _, _ := store.Admit(found, asked, store.OrderState{}, store.Limit{}, &store.Permission{Approval: time.Hour}, now)
+	return r
+}
+
 var (
 	sent = happening{"a send is recorded", func(r *store.Refund, now time.Time) {
 		r.BeginSend(store.Permission{Attempts: r.Attempts, Lease: pageLease}, time.Time{}, now)
@@ -90,8 +98,16 @@ var (
 	personYes = settlement("a person says: succeeded", store.Settlement{Source: store.ByPerson, Finding: store.Success})
 	personNo  = settlement("a person says: failed", store.Settlement{Source: store.ByPerson, Finding: store.Refusal})
 	orphaned  = settlement("a minute passes, and nobody sends it", store.Settlement{Source: store.ByAnswer, Finding: store.NotSent})
-	again     = request("the same request again", askedFor(1))
-	other     = request("the same number with other content", askedFor(2))
+	approved  = settlement("another person approves it", store.Settlement{Source: store.ByPerson, Decision: store.Approved, Actor: "bob"})
+	himself   = settlement("who asked for it approves it", store.Settlement{Source: store.ByPerson, Decision: store.Approved, Actor: "ann"})
+	declined  = settlement("a person declines it", store.Settlement{Source: store.ByPerson, Decision: store.Declined, Actor: "bob"})
+	expires   = happening{"its time is over", func(r *store.Refund, _ time.Time) {
+		*r, _ = r.Apply(store.Settlement{Decision: store.Expired}, r.ApprovalUntil)
+	}}
+	awaits   = happening{"it is asked for, and wants approval", func(r *store.Refund, now time.Time) { *r = forApproval(nil, now) }}
+	asksAnew = happening{"the same request again", func(r *store.Refund, now time.Time) { *r = forApproval(r, now) }}
+	again    = request("the same request again", askedFor(1))
+	other    = request("the same number with other content", askedFor(2))
 )
 
 // stages are how a refund comes to be in each stage, and what can happen to it there.
@@ -100,6 +116,8 @@ var stages = []struct {
 	path  []happening
 	next  []happening
 }{
+	{store.StageAwaitingApproval, []happening{awaits}, []happening{approved, himself, declined, expires, notice, again, other}},
+	{store.StageApproved, []happening{awaits, approved}, []happening{sent, approved, declined, notice, personYes, personNo, again, other}},
 	{store.StageRecorded, nil, []happening{sent, orphaned, notice, again, other}},
 	{
 		store.StageSending,
@@ -137,6 +155,8 @@ var stages = []struct {
 	{store.StageFailed, []happening{sent, final}, []happening{success, notice, again, other}},
 	{store.StageFailedByPerson, []happening{sent, noAnswer, personNo}, []happening{success, notice, again}},
 	{store.StageNotSent, []happening{sent, notSent}, []happening{notice, again, other}},
+	{store.StageDeclined, []happening{awaits, declined}, []happening{approved, notice, again, other}},
+	{store.StageExpired, []happening{awaits, expires}, []happening{approved, notice, asksAnew, other}},
 }
 
 // doesNext says what the module does about a refund after something happened.
@@ -151,8 +171,14 @@ func doesNext(before, r store.Refund, what string, now time.Time) string {
 		does = append(does, "asks Alipay again after 10 min, 1 h, 6 h and 24 h")
 	}
 	switch {
-	case what == other.name:
+	case what == other.name, what == approved.name && before.Settled(), what == declined.name && before.State != store.AwaitingApproval:
 		does = append(does, "409")
+	case what == himself.name:
+		does = append(does, "403")
+	case r.State == store.AwaitingApproval:
+		does = append(does, "202; waits for another person, 72 h at most")
+	case r.Stage(now) == store.StageApproved && what != personYes.name && what != personNo.name:
+		does = append(does, "sends it")
 	case r.State != store.Pending && len(does) > 0:
 	case r.State != store.Pending && what == again.name:
 		does = append(does, "the stored answer")
@@ -221,7 +247,8 @@ const transitionsHead = `<!-- Written by "go test ./store -run TestTransitionsPa
 
 # What becomes of a refund
 
-A refund has three states that a host sees: ` + "`pending`, `succeeded` and `failed`" + `. The
+A refund has four states that a host sees: ` + "`awaiting_approval`" + ` where the host wants
+a second person's approval, ` + "`pending`, `succeeded` and `failed`" + `. The
 rules tell more apart. *Reserved* says whether its amount is taken from its
 order's total; that of a refund whose money has moved, or may still, always is,
 unless a person has said that it failed.

@@ -67,17 +67,18 @@ type Claims interface {
 type Ledger interface {
 	// Open records r before anything is sent for it. r carries its identity
 	// (ID, OrderID by [Identify]), content and State: Pending for a request,
-	// or what a notice taught about a refund that nobody here asked for.
+	// [AwaitingApproval] for one that wants a second person's approval first, or what a notice taught about a refund that nobody here asked for.
 	//
 	// An unknown id is inserted and its amount reserved against limit, unless
-	// limit is known and smaller than what the order's pending and succeeded
-	// refunds add up to with it. A failed, retryable refund of the same content
+	// limit is known and smaller than what the order's refunds that have not failed
+	// add up to with it. A failed, retryable refund of the same content
 	// is opened again under the same condition. Anything else is left as it is,
 	// but that an unknown OutOrderNo is filled in. See [Opened].
 	//
 	// With first, what was opened has its first send recorded in the same step, if the
 	// order's spacing allows it: see Sending, and Opened.First. The same call again,
-	// with the same token, finds what it did before.
+	// with the same token, finds what it did before. What awaits approval is not sent,
+	// but waits for first.Approval, until a settlement with a [Decision] ends that.
 	Open(ctx context.Context, r Refund, limit Limit, first *Permission) (Refund, Opened, error)
 
 	// Sending records one send before it is made, if the refund is pending,
@@ -171,6 +172,8 @@ type Permission struct {
 	Attempts int           // the sends that were made until now; Open knows them
 	Lease    time.Duration // how long the send may take
 	Spacing  time.Duration // the least time between two sends of one order
+	// Approval, in Open, is how long a refund that is AwaitingApproval waits for it.
+	Approval time.Duration
 }
 
 // Attempt is one send that was recorded and is now to be made. Without a token
@@ -224,6 +227,7 @@ type Counter interface {
 
 // Backlog is how much is left to do.
 type Backlog struct {
+	Awaiting    int       // refunds that await a second person's approval
 	Unresolved  int       // pending refunds, those being sent among them
 	Oldest      time.Time // when the oldest of them was recorded; zero if there is none
 	Undelivered int       // refunds with an event that no hook has taken yet

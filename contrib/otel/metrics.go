@@ -38,7 +38,7 @@ func (m *metrics) make(meter metric.Meter) error {
 		errs = append(errs, err)
 		return h
 	}
-	m.opened = counter("alirefund.refunds.opened", "{refund}", "Refunds that were recorded, or opened again, and are pending.")
+	m.opened = counter("alirefund.refunds.opened", "{refund}", "Refunds that were recorded, or opened again, and are pending or await approval.")
 	m.settled = counter("alirefund.refunds.settled", "{refund}", "Refunds that succeeded, failed, or turned out never to have been sent.")
 	m.notifications = counter("alirefund.notifications", "{notification}", "Notifications, by what became of them.")
 	m.leases = counter("alirefund.leases.lost", "{lease}", "Leases that were over, or another's, before what they were for was recorded.")
@@ -87,7 +87,10 @@ func (m *metrics) ended(ctx context.Context, op engine.Operation, how engine.End
 
 func (m *metrics) changed(ctx context.Context, c engine.Change) {
 	app, kind := appID.String(c.App), kind.String(string(c.Kind))
-	if c.To == store.Pending {
+	switch {
+	case c.From == store.AwaitingApproval && c.To == store.Pending: // approved; it was opened before
+		return
+	case c.To == store.Pending, c.To == store.AwaitingApproval:
 		m.opened.Add(ctx, 1, with(app, kind))
 		return
 	}

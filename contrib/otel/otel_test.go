@@ -239,6 +239,7 @@ func TestGauges(t *testing.T) {
 		s.Unresolved(alipaytest.WrongSignature)
 		time.Sleep(10 * time.Minute)
 		for name, want := range map[string]map[string]float64{
+			"alirefund.backlog.awaiting":    {"": 0},
 			"alirefund.backlog.unresolved":  {"": 1},
 			"alirefund.backlog.undelivered": {"": 1},
 			"alirefund.backlog.due":         {"": 1},

@@ -31,6 +31,7 @@ func (o *Observer) Watch(e *engine.Engine) (metric.Registration, error) {
 		errs = append(errs, err)
 		return g
 	}
+	awaiting := count("alirefund.backlog.awaiting", "{refund}", "Refunds that await a second person's approval.")
 	unresolved := count("alirefund.backlog.unresolved", "{refund}", "Refunds that are pending.")
 	undelivered := count("alirefund.backlog.undelivered", "{refund}", "Refunds with an event that no hook has taken.")
 	due := count("alirefund.backlog.due", "{refund}", "Refunds whose time has come, and that no Run has taken up.")
@@ -58,10 +59,11 @@ func (o *Observer) Watch(e *engine.Engine) (metric.Registration, error) {
 		if err != nil {
 			return err
 		}
+		to.ObserveInt64(awaiting, int64(b.Awaiting), with(app))
 		to.ObserveInt64(unresolved, int64(b.Unresolved), with(app))
 		to.ObserveInt64(undelivered, int64(b.Undelivered), with(app))
 		to.ObserveInt64(due, int64(b.Due), with(app))
 		to.ObserveFloat64(oldest, b.Age().Seconds(), with(app))
 		return nil
-	}, unresolved, undelivered, due, oldest, expiry)
+	}, awaiting, unresolved, undelivered, due, oldest, expiry)
 }

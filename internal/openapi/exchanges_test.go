@@ -89,7 +89,7 @@ func judgeRequest(t *testing.T, d *document, x shoptest.Exchange) {
 			t.Errorf("%s %s %.300s is answered %s, and is a request by the document", x.Method, x.URL, x.Request, code(x))
 		}
 	case "not_json", "repeated_field", "too_large", "notification_unread", "notification_refused", "notification_forged": // of the bytes
-	case "unknown_app", "app_unavailable": // before they are read
+	case "unknown_app", "app_unavailable", "may_not_approve": // before they are read
 	case "invalid_fields":
 		if ok && !slices.ContainsFunc(rules(x), unsayable(x)) {
 			t.Errorf("%s %s %.300s breaks the rules %q, and is a request by the document", x.Method, x.URL, x.Request, rules(x))

@@ -81,6 +81,21 @@ var lives = map[string]func(t *testing.T, s *shoptest.Shop){
 		s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.GatewayError}, alipaytest.Fault{Kind: alipaytest.GatewayError, Method: gateway.MethodRefundQuery})
 		expect(t, s.Refund(shoptest.Numbered("R1", "1.00")), 202, "")
 	},
+	"that awaits approval": func(t *testing.T, s *shoptest.Shop) {
+		s.Config.NeedsApproval = alirefund.Above(0)
+		s.Restart()
+		expect(t, s.Refund(shoptest.Numbered("R1", "1.00")), 202, "")
+	},
+	"that was approved": func(t *testing.T, s *shoptest.Shop) {
+		s.Config.NeedsApproval = alirefund.Above(0)
+		s.Restart()
+		expect(t, decide(s, "approve", expect(t, s.Refund(shoptest.Numbered("R1", "1.00")), 202, "").Str("id"), "boss"), 200, "")
+	},
+	"that was declined": func(t *testing.T, s *shoptest.Shop) {
+		s.Config.NeedsApproval = alirefund.Above(0)
+		s.Restart()
+		expect(t, decide(s, "decline", expect(t, s.Refund(shoptest.Numbered("R1", "1.00")), 202, "").Str("id"), "boss"), 200, "")
+	},
 	"that was not sent": func(t *testing.T, s *shoptest.Shop) {
 		s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.Refused})
 		expect(t, s.Refund(shoptest.Numbered("R1", "1.00")), 503, "nothing_sent")

@@ -62,6 +62,9 @@ func provoke(t *testing.T) {
 			t.Run(p.path+" "+name, func(t *testing.T) { synctest.Test(t, func(t *testing.T) { provoke(t, p) }) })
 		}
 	}
+	for name, provoke := range deciding {
+		t.Run(name, func(t *testing.T) { synctest.Test(t, provoke) })
+	}
 	for name, provoke := range looking {
 		t.Run(name, func(t *testing.T) { synctest.Test(t, provoke) })
 	}
@@ -150,6 +153,17 @@ var refunding = map[string]func(t *testing.T, p product){
 		p.add(s)
 		expect(t, s.Do(http.MethodPost, p.path, p.body("R1", "5.01")), 422, "exceeds_order")
 	},
+	"wants approval": func(t *testing.T, p product) {
+		s := shoptest.NewShop(t, fourEyes)
+		p.add(s)
+		expect(t, s.Do(http.MethodPost, p.path, p.body("R1", "1.00"), "Actor", ""), 403, "actor_missing")
+		r := expect(t, s.Do(http.MethodPost, p.path, p.body("R1", "1.00")), 202, "")
+		expect(t, decide(s, "decline", r.Str("id"), "boss"), 200, "")
+		expect(t, s.Do(http.MethodPost, p.path, p.body("R1", "1.00")), 422, "declined")
+		expect(t, s.Do(http.MethodPost, p.path, p.body("R2", "1.00")), 202, "")
+		time.Sleep(1000 * time.Hour)
+		expect(t, s.Do(http.MethodPost, p.path, p.body("R2", "1.00")), 422, "approval_expired")
+	},
 	"is vetoed": func(t *testing.T, p product) {
 		s := shoptest.NewShop(t, func(c *alirefund.Config) {
 			c.BeforeRefund = func(context.Context, store.Refund) error { return errors.New("not on Sundays") }
@@ -168,6 +182,68 @@ var refunding = map[string]func(t *testing.T, p product){
 		p.add(s)
 		s.Around((&shoptest.Outage{Only: "Open", At: 1, Lasts: time.Hour, After: true}).Around)
 		expect(t, s.Do(http.MethodPost, p.path, p.body("R1", "1.00")), 503, "store_failed")
+	},
+}
+
+// fourEyes has every refund want a second person's approval.
+func fourEyes(c *alirefund.Config) { c.NeedsApproval = alirefund.Above(0) }
+
+// decide approves or declines a refund.
+func decide(s *shoptest.Shop, what, id, actor string, header ...string) shoptest.Reply {
+	s.T.Helper()
+	return s.Do(http.MethodPost, "/alipay/refunds/"+id+"/"+what, `{"reason":"wrong order"}`, append(header, "Approves", "yes", "Actor", actor)...)
+}
+
+var deciding = map[string]func(t *testing.T){
+	"of an application that cannot be had, decide": func(t *testing.T) {
+		for _, what := range []string{"approve", "decline"} {
+			expect(t, decide(shoptest.NewShop(t, apps(alirefund.ErrUnknownApp)), what, "rf_x", "boss", application...), 404, "unknown_app")
+			expect(t, decide(shoptest.NewShop(t, apps(shoptest.ErrHost)), what, "rf_x", "boss", application...), 503, "app_unavailable")
+		}
+	},
+	"approve and decline": func(t *testing.T) {
+		s := shoptest.NewShop(t, fourEyes)
+		s.Trade()
+		id := expect(t, s.Refund(shoptest.Partly), 202, "").Str("id")
+		for _, what := range []string{"approve", "decline"} {
+			expect(t, s.Do(http.MethodPost, "/alipay/refunds/"+id+"/"+what, `{"reason":"no"}`), 403, "may_not_approve")
+			expect(t, decide(s, what, id, ""), 403, "actor_missing")
+			expect(t, decide(s, what, "rf_x", "boss"), 404, "not_found")
+		}
+		expect(t, decide(s, "approve", id, "staff"), 403, "may_not_approve")
+		expect(t, decide(s, "approve", id, "boss"), 200, "")
+		expect(t, decide(s, "decline", id, "boss"), 409, "not_awaiting_approval")
+		id = expect(t, s.Refund(shoptest.Numbered("R2", "1.00")), 202, "").Str("id")
+		expect(t, decide(s, "decline", id, "boss"), 200, "")
+		expect(t, decide(s, "approve", id, "boss"), 409, "not_awaiting_approval")
+		for number, fault := range map[string]alipaytest.Fault{
+			"R3": {Kind: alipaytest.Refused}, "R4": {Kind: alipaytest.Refusal, SubCode: "ACQ.BUYER_NOT_EXIST"},
+		} {
+			id = expect(t, s.Refund(shoptest.Numbered(number, "1.00")), 202, "").Str("id")
+			time.Sleep(time.Minute)
+			s.Alipay.Inject(fault)
+			if number == "R3" {
+				expect(t, decide(s, "approve", id, "boss"), 202, "")
+			} else {
+				expect(t, decide(s, "approve", id, "boss"), 422, "alipay_refused")
+			}
+		}
+		id = expect(t, s.Refund(shoptest.Numbered("R5", "1.00")), 202, "").Str("id")
+		s.FailAt("Sending", 1)
+		expect(t, decide(s, "approve", id, "boss"), 503, "nothing_sent")
+		s.Down(time.Hour, "Get")
+		expect(t, decide(s, "approve", id, "boss"), 503, "store_failed")
+		expect(t, decide(s, "decline", id, "boss"), 503, "store_failed")
+	},
+	"decline, badly written": func(t *testing.T) {
+		s := shoptest.NewShop(t, fourEyes)
+		path := "/alipay/refunds/rf_x/decline"
+		for body, want := range map[string]string{`[]`: "not_json", `{"x":1}`: "unknown_field", `{"reason":"a","reason":"b"}`: "repeated_field"} {
+			expect(t, s.Do(http.MethodPost, path, body, "Approves", "yes"), 400, want)
+		}
+		expect(t, s.Do(http.MethodPost, path, `{}`, "Approves", "yes"), 422, "invalid_fields")
+		expect(t, s.Do(http.MethodPost, path, `{"x":"`+strings.Repeat("x", alirefund.MaxBody)+`"}`, "Approves", "yes"), 413, "too_large")
+		expect(t, s.Do(http.MethodPost, path, `x=1`, "Approves", "yes", "Content-Type", "application/x-www-form-urlencoded"), 415, "unsupported_media_type")
 	},
 }
 

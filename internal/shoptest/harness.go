@@ -110,6 +110,12 @@ func (s *Shop) Restart() {
 	}
 	s.Module.MountRefunds(s.Router.Group("/alipay"), func(c *gin.Context) {
 		alirefund.SetActor(c, "staff")
+		if actor, other := c.Request.Header["Actor"]; other {
+			alirefund.SetActor(c, actor[0])
+		}
+		if c.GetHeader("Approves") != "" {
+			alirefund.GrantApproval(c)
+		}
 		if app := c.GetHeader("App"); app != "" {
 			alirefund.SetApp(c, app)
 		}

@@ -29,7 +29,7 @@ func (s *Store) Count(ctx context.Context, app string) (all store.Backlog, err e
 		if err != nil {
 			return store.Backlog{}, fmt.Errorf("redisstore: count: %w", err)
 		}
-		all.Unresolved, all.Undelivered, all.Due = all.Unresolved+b.Unresolved, all.Undelivered+b.Undelivered, all.Due+b.Due
+		all.Awaiting, all.Unresolved, all.Undelivered, all.Due = all.Awaiting+b.Awaiting, all.Unresolved+b.Unresolved, all.Undelivered+b.Undelivered, all.Due+b.Due
 		all.AsOf = b.AsOf
 		if all.Oldest.IsZero() || !b.Oldest.IsZero() && b.Oldest.Before(all.Oldest) {
 			all.Oldest = b.Oldest
@@ -39,12 +39,12 @@ func (s *Store) Count(ctx context.Context, app string) (all store.Backlog, err e
 }
 
 func (s *Store) count(ctx context.Context, app string) (b store.Backlog, err error) {
-	answer, err := s.run(ctx, countScript, []string{s.stateKey(store.Pending, app), s.undeliveredKey(app), s.dueKey(app)})
+	answer, err := s.run(ctx, countScript, []string{s.stateKey(store.Pending, app), s.undeliveredKey(app), s.dueKey(app), s.stateKey(store.AwaitingApproval, app)})
 	if err != nil {
 		return b, err
 	}
 	number := func(at int) int { n, _ := answer[at].(int64); return int(n) }
-	b.Unresolved, b.Undelivered, b.Due = number(1), number(3), number(4)
+	b.Unresolved, b.Undelivered, b.Due, b.Awaiting = number(1), number(3), number(4), number(5)
 	if oldest, err := strconv.ParseFloat(text(answer[2]), 64); err == nil { // a score, perhaps as 1.7e+15
 		b.Oldest = time.UnixMicro(int64(oldest)).UTC()
 	}

@@ -18,7 +18,7 @@ func (s *Store) Count(ctx context.Context, app string) (b store.Backlog, err err
 		b = store.Backlog{AsOf: now}
 		return s.each(ctx, app, true, func(app string) error {
 			more, err := s.count(ctx, app, now)
-			b.Unresolved, b.Undelivered, b.Due = b.Unresolved+more.Unresolved, b.Undelivered+more.Undelivered, b.Due+more.Due
+			b.Awaiting, b.Unresolved, b.Undelivered, b.Due = b.Awaiting+more.Awaiting, b.Unresolved+more.Unresolved, b.Undelivered+more.Undelivered, b.Due+more.Due
 			if b.Oldest.IsZero() || !more.Oldest.IsZero() && more.Oldest.Before(b.Oldest) {
 				b.Oldest = more.Oldest
 			}
@@ -48,6 +48,9 @@ func (s *Store) count(ctx context.Context, app string, now time.Time) (store.Bac
 		}
 		b.Due += due
 		b.Undelivered += n * undelivered
+		if state == string(store.AwaitingApproval) {
+			b.Awaiting += n
+		}
 		if state != string(store.Pending) {
 			continue
 		}

@@ -107,8 +107,8 @@ func (s *Store) unlocked(ctx context.Context, tx *sql.Tx, rows []row) (free map[
 	return free, err
 }
 
-// List implements [store.Ledger]. A number, a time, [store.Pending] and
-// Undelivered are found by an index.
+// List implements [store.Ledger]. A number, a time, [store.Pending],
+// [store.AwaitingApproval] and Undelivered are found by an index.
 func (s *Store) List(ctx context.Context, f store.Filter) (list []store.Refund, err error) {
 	query, args, possible := listQuery(f)
 	if !possible {
@@ -171,7 +171,7 @@ func listQuery(f store.Filter) (query string, args []any, possible bool) {
 	if f.Undelivered {
 		and("undelivered = 1")
 	}
-	if f.Undelivered || f.State == store.Pending {
+	if f.Undelivered || f.State == store.Pending || f.State == store.AwaitingApproval {
 		and("next_at IS NOT NULL") // it is, and the index of those is small
 		order = few
 	}

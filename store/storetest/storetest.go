@@ -45,6 +45,7 @@ func run(t *testing.T, open func(*testing.T) store.Store, in func(*testing.T, fu
 		{"Reservation", reservationTests},
 		{"Send", sendTests},
 		{"First", firstTests},
+		{"Approval", approvalTests},
 		{"Deliver", deliverTests},
 		{"Notice", noticeTests},
 		{"List", listTests},
