@@ -43,14 +43,13 @@ var (
 // found out and told, as long as anybody still asks. So must what the ledger forgot,
 // once somebody asks for it again. A person's decision may be wrong; what it brings
 // about is not held against the module.
-func TestModel(t *testing.T) { walk(t, false) }
+func TestModel(t *testing.T) { walk(t, kind{}) }
 
-// walk walks through the refunds of trades, or of red packets.
-func walk(t *testing.T, packets bool) {
+// walk walks through the refunds of trades, or of red packets, or with approval.
+func walk(t *testing.T, of kind) {
 	labs := make([]*lab, runtime.GOMAXPROCS(0))
 	for i := range labs {
-		labs[i] = newLab(t)
-		labs[i].packets = packets
+		labs[i] = newLab(t, of)
 	}
 	start := &node{w: &world{refunds: map[string]store.Refund{}}}
 	seen := map[string]bool{start.w.key(): true}
@@ -74,7 +73,7 @@ func walk(t *testing.T, packets bool) {
 						return
 					}
 					rested := l.rest(t, n)
-					found, took := l.explore(t, n, depth < meddling)
+					found, took := l.explore(t, n, l.meddles(depth, n.w))
 					mu.Lock()
 					steps, rests = steps+took, rests+rested
 					for _, f := range found {
@@ -92,7 +91,11 @@ func walk(t *testing.T, packets bool) {
 		level = next
 	}
 	t.Logf("%d states, %d steps, %d times brought to rest", len(seen), steps, rests)
-	if !t.Failed() && len(seen) < 900 { // as many has a walk of one send
+	least := 900 // as many has a walk of one send
+	if of.approval {
+		least = 150
+	}
+	if !t.Failed() && len(seen) < least {
 		t.Errorf("only %d states", len(seen))
 	}
 }
@@ -219,9 +222,9 @@ func (paper) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
 	return make([]byte, 256), nil
 }
 
-func newLab(t *testing.T) *lab {
+func newLab(t *testing.T, of kind) *lab {
 	t.Helper()
-	l := &lab{alipay: shoptest.NewKey(t), signed: map[string][]byte{}}
+	l := &lab{alipay: shoptest.NewKey(t), signed: map[string][]byte{}, kind: of}
 	sign, err := signer.New(paper{shoptest.NewKey(t).Public()})
 	if err != nil {
 		t.Fatal(err)

@@ -12,7 +12,7 @@ import (
 // The same for red packets that Alipay cannot be asked about: only the answer to the
 // identical request tells, or a notification, which comes in the end. A refusal while
 // an earlier send is unanswered is a person's business.
-func TestModelOfRedPackets(t *testing.T) { walk(t, true) }
+func TestModelOfRedPackets(t *testing.T) { walk(t, kind{packets: true}) }
 
 func packetFacts(transport gateway.Transport, code, sub string, proof gateway.Proof) gateway.Facts {
 	f := sendFacts(transport, code, sub, proof)

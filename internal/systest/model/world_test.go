@@ -31,7 +31,7 @@ import (
 
 // explore returns every state that one step leads to, and how many steps that took.
 func (l *lab) explore(t *testing.T, n *node, meddle bool) (found []*node, steps int) {
-	for _, a := range actions {
+	for _, a := range l.actions() {
 		if a.can != nil && !a.can(n.w) {
 			continue
 		}
@@ -66,7 +66,7 @@ func (l *lab) explore(t *testing.T, n *node, meddle bool) (found []*node, steps 
 func (l *lab) another(ctx context.Context) {
 	var possible []action
 	l.mu.Lock()
-	for _, a := range actions {
+	for _, a := range l.meddlers() {
 		if a.can == nil || a.can(l.w) {
 			possible = append(possible, a)
 		}
@@ -159,9 +159,9 @@ func (l *lab) settled(w *world) {
 		if l.packets && r.State == store.Pending && r.Attention != "" && !r.MayRepeat() {
 			continue // it was refused, perhaps because it had moved: a person is called for
 		}
-		l.never(r.State == store.Pending, name+" is never resolved")
+		l.never(!r.Settled(), name+" is never resolved")
 		l.never(!r.Next.IsZero() || len(r.Due()) > 0, name+" is never done with")
-		unsent := f.forgot && r.NotSent // as far as the ledger knows
+		unsent := f.forgot && (r.NotSent || r.Declined() || r.Expired()) // as far as the ledger knows
 		l.never(!f.person && !unsent && (r.State == store.Succeeded) != f.moved, name+" is "+string(r.State)+" at last, against the truth")
 		l.never(r.State == store.Succeeded && f.heard != store.RefundSucceeded, "the host never hears that "+name+" succeeded")
 		l.never(r.State == store.Failed && !r.NotSent && f.heard != store.RefundFailed, "the host never hears that "+name+" failed")
@@ -211,6 +211,7 @@ func (w *world) key() string {
 		}
 		fmt.Fprint(&b, r.State, r.Retryable, r.NotSent, r.Attempts, r.Unanswered, r.Answered, r.Doubtful, r.Refused, r.RefusedRetryable, r.Source == store.ByPerson,
 			r.Attention != "", r.Lease.Held(now), r.Rechecks > 0, r.MayRepeat(), r.Orphaned(now), r.Next.IsZero(), "|")
+		fmt.Fprint(&b, f.agreed, r.ApprovedBy, r.DeclinedBy, r.State == store.AwaitingApproval && !now.Before(r.ApprovalUntil), "|")
 		if r.State == store.Pending {
 			fmt.Fprint(&b, now.Sub(r.SentAt) < 10*time.Second, now.Sub(r.SentAt) < executedWithin, r.AskAt.After(now), "|")
 		}
@@ -229,6 +230,11 @@ func (l *lab) ask(ctx context.Context, number int, amount money.Amount) {
 		defer func() { l.script, l.crashes = way, crashes }()
 	}
 	result, err := l.request(ctx, number, amount)
+	l.told(number, amount, result, err)
+}
+
+// told is what the caller of a refund, or of its approval, must never be told.
+func (l *lab) told(number int, amount money.Amount, result alirefund.Result, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.dead {
@@ -236,6 +242,7 @@ func (l *lab) ask(ctx context.Context, number int, amount money.Amount) {
 	}
 	f := &l.w.facts[number]
 	var refused *alirefund.RefusedError
+	var unapproved *alirefund.UnapprovedError
 	var unresolved *alirefund.UnresolvedError
 	switch {
 	case err == nil:
@@ -244,6 +251,8 @@ func (l *lab) ask(ctx context.Context, number int, amount money.Amount) {
 	case errors.As(err, &refused):
 		// Another process may have opened and refunded it again since.
 		l.never(l.w.out(number) && !f.person && !l.meddled, "a caller is told that it was refused, and it moved or still may")
+	case errors.As(err, &unapproved):
+		l.never(l.w.out(number) && !l.meddled, "a caller is told that it was not approved, and it moved or still may")
 	case errors.As(err, &unresolved):
 		f.promised = f.promised || !unresolved.InProgress // else the call that is sending it answers
 	}
@@ -253,7 +262,7 @@ func (l *lab) request(ctx context.Context, number int, amount money.Amount) (ali
 	if l.packets {
 		return l.module.CouponRefund(ctx, alirefund.CouponRefundRequest{AuthNo: modelOrder, OutRequestNo: numbers[number], Amount: amount, Remark: "r"})
 	}
-	return l.module.Refund(ctx, alirefund.RefundRequest{OutTradeNo: modelOrder, OutRequestNo: numbers[number], RefundAmount: amount})
+	return l.module.Refund(ctx, alirefund.RefundRequest{OutTradeNo: modelOrder, OutRequestNo: numbers[number], RefundAmount: amount, Actor: asker})
 }
 
 func (l *lab) recorded(number int) store.Refund {
@@ -265,6 +274,18 @@ func (l *lab) recorded(number int) store.Refund {
 
 func (l *lab) look(ctx context.Context, number int) {
 	_, _ = l.module.Get(ctx, l.recorded(number).ID)
+}
+
+// asker asks for refunds, and approver approves them.
+const asker, approver = "ann", "bob"
+
+func (l *lab) approve(ctx context.Context, actor string) {
+	result, err := l.module.Approve(ctx, l.recorded(0).ID, actor)
+	l.told(0, modelAmount, result, err)
+}
+
+func (l *lab) decline(ctx context.Context) {
+	_, _ = l.module.Decline(ctx, l.recorded(0).ID, approver, "no")
 }
 
 // run lets Run work once on one number, when that is due.
@@ -314,6 +335,7 @@ type facts struct {
 	// forgot: the ledger lost what it knew of the number, and what moved before is not
 	// in it until somebody asks for the number again.
 	forgot   bool
+	agreed   bool        // a second person approved it, since it was last asked for
 	heard    store.Event // the last event whose hook returned nil
 	promised bool        // somebody was told that it is unresolved
 	person   bool        // somebody decided; that may be wrong
@@ -403,13 +425,19 @@ type process struct {
 	router *gin.Engine
 }
 
+// kind is which refunds the model is walked through with.
+type kind struct {
+	packets  bool // the refunds are red packets' that Alipay cannot be asked about
+	approval bool // A wants a second person's approval
+}
+
 // lab holds two processes in a world of the model.
 type lab struct {
+	kind
 	process         // the one that acts
 	other   process // the one that may act in the middle of it
 	alipay  *signer.Signer
 	signed  map[string][]byte // answers and notices, which are the same over and over
-	packets bool              // the refunds are red packets' that Alipay cannot be asked about
 
 	mu       sync.Mutex // the module's calls come from several goroutines
 	w        *world
@@ -427,7 +455,7 @@ type lab struct {
 
 func (l *lab) start(t *testing.T, sign *signer.Signer, verify *signer.Verifier) process {
 	t.Helper()
-	module, err := alirefund.New(alirefund.Config{
+	config := alirefund.Config{
 		App:   alirefund.App{ID: "2021", Signer: sign, Verifier: verify},
 		Store: modelStore{l}, HTTPClient: &http.Client{Transport: l},
 		OrderTotal: func(context.Context, alirefund.Order) (money.Amount, bool, error) { return modelTotal, true, nil },
@@ -438,7 +466,12 @@ func (l *lab) start(t *testing.T, sign *signer.Signer, verify *signer.Verifier) 
 			return l.hook(store.RefundFailed, e.Refund)
 		},
 		Logger: slog.New(slog.DiscardHandler),
-	})
+	}
+	if l.approval {
+		config.Times.Approval = 20 * time.Minute
+		config.NeedsApproval = func(_ context.Context, r store.Refund) (bool, error) { return r.OutRequestNo == numbers[0], nil }
+	}
+	module, err := alirefund.New(config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -559,7 +592,7 @@ func (l *lab) RoundTrip(request *http.Request) (*http.Response, error) {
 	now := time.Since(bubbleBegan)
 	var possible []exchange
 	for _, e := range table {
-		if e.when == nil || e.when(*truth, now) {
+		if (e.when == nil || e.when(*truth, now)) && !l.spares(e) {
 			possible = append(possible, e)
 		}
 	}
@@ -588,6 +621,7 @@ func (l *lab) RoundTrip(request *http.Request) (*http.Response, error) {
 func (l *lab) send(number int, content string, amount money.Amount) {
 	r, recorded := l.w.refund(number)
 	l.never(!recorded || r.State != store.Pending || len(r.Unanswered) == 0, "something was sent that is not recorded as being sent")
+	l.never(l.approval && number == 0 && !l.w.facts[0].agreed, "something was sent that nobody else approved")
 	l.never(string(r.Request) != content || amount != modelAmount, "the number was sent with other content")
 	for other := range numbers {
 		if other != number && l.w.out(other) && !l.w.facts[other].person {
@@ -709,6 +743,9 @@ func (l modelStore) Open(ctx context.Context, asked store.Refund, limit store.Li
 	if changed {
 		l.w.refunds[r.ID] = r.Clone()
 	}
+	if opened.How == store.Created || opened.How == store.Reopened {
+		l.w.facts[slices.Index(numbers[:], r.OutRequestNo)].agreed = false
+	}
 	if opened.How == store.Reopened { // whoever waited asks anew, and is answered now
 		l.w.facts[slices.Index(numbers[:], r.OutRequestNo)].promised = false
 	}
@@ -730,7 +767,11 @@ func (l modelStore) Sending(ctx context.Context, id string, p store.Permission) 
 }
 
 func (l modelStore) Settle(ctx context.Context, id string, s store.Settlement) (settled store.Refund, changed bool, err error) {
-	settled, err = l.change(ctx, "Settle", id, func(r *store.Refund, now time.Time) { *r, changed = r.Apply(s, now) })
+	settled, err = l.change(ctx, "Settle", id, func(r *store.Refund, now time.Time) {
+		if *r, changed = r.Apply(s, now); changed && r.State == store.Pending {
+			l.w.facts[slices.Index(numbers[:], r.OutRequestNo)].agreed = s.Actor == approver
+		}
+	})
 	return settled, changed, err
 }
 
