@@ -46,6 +46,7 @@ func open(t *testing.T, language string, read bool, change ...func(*alirefund.Co
 		alirefund.SetActor(c, "林晓")
 		if !read {
 			console.Grant(c)
+			alirefund.GrantApproval(c)
 		}
 	})
 	server := httptest.NewServer(d.Router)

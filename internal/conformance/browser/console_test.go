@@ -16,6 +16,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"github.com/alirefund/alirefund"
 	"github.com/alirefund/alirefund/alipaytest"
 	"github.com/alirefund/alirefund/gateway"
 	"github.com/alirefund/alirefund/internal/shoptest"
@@ -123,6 +124,38 @@ func TestANightShift(t *testing.T) {
 	d.says("Told: ")
 	d.visit("days")
 	d.picture("days-1280")
+}
+
+// A second person finds what waits for approval, approves one and declines another.
+func TestApproval(t *testing.T) {
+	d := open(t, "en", false, func(c *alirefund.Config) { c.NeedsApproval = alirefund.Above(0) })
+	d.Trade()
+	for _, number := range []string{"R1", "R2"} {
+		d.Expect(d.Refund(shoptest.Numbered(number, "8.88")), 202, "awaiting_approval")
+	}
+	d.visit("")
+	d.says("Awaiting approval", "2")
+	d.picture("list-awaiting-1280")
+	d.visit("?show=awaiting&q=R1")
+	d.follow(shoptest.Order)
+	d.says("nothing is sent to Alipay before", "by staff")
+	d.picture("refund-awaiting-1280")
+	d.follow("Approve")
+	d.says("Approve this refund?")
+	d.picture("approve-1280")
+	d.ExpectMoved("")
+	d.follow("Approve")
+	d.says("It is approved.", "Approved, by 林晓", "The money went back")
+	d.ExpectMoved("R1=8.88")
+
+	d.visit("?show=awaiting")
+	d.follow(shoptest.Order)
+	d.follow("Decline")
+	d.do(chromedp.SendKeys("textarea", "wrong order"))
+	d.picture("decline-1280")
+	d.follow("Decline")
+	d.says("It is declined.", "wrong order", "nothing was sent")
+	d.ExpectMoved("R1=8.88")
 }
 
 // table waits for a download.
