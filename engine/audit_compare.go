@@ -371,7 +371,11 @@ func (c *comparing) settleBilled(ctx context.Context, r store.Refund) store.Refu
 	ctx, cancel := c.detach(ctx)
 	defer cancel()
 	claim := newClaim()
-	r, _ = c.ask(ctx, r, claim)
+	if r.State == store.AwaitingApproval {
+		r, _ = c.askUnsent(ctx, r)
+	} else {
+		r, _ = c.ask(ctx, r, claim)
+	}
 	c.conclude(ctx, r, claim, true)
 	return r
 }

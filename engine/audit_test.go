@@ -23,6 +23,7 @@ import (
 	"github.com/alirefund/alirefund/engine"
 	"github.com/alirefund/alirefund/gateway"
 	"github.com/alirefund/alirefund/internal/shoptest"
+	"github.com/alirefund/alirefund/money"
 	"github.com/alirefund/alirefund/store"
 )
 
@@ -403,4 +404,33 @@ func TestAuditInParts(t *testing.T) {
 			t.Errorf("in parts %+v, %v; want %+v", parts, err, whole)
 		}
 	})
+}
+
+// Somebody else refunded under the number of a refund that awaits approval: the bill
+// proves nothing, and Alipay, asked, does.
+func TestAuditOfARefundThatAwaitsApproval(t *testing.T) {
+	t.Parallel()
+	for amount, want := range map[money.Amount]struct {
+		state   store.State
+		verdict alirefund.Verdict
+		told    string
+	}{
+		8_88: {store.Succeeded, alirefund.AuditAgreed, "refund_succeeded"},
+		5_00: {store.AwaitingApproval, alirefund.AuditDiffers, ""},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := fourEyes(t)
+			id := asked(s)
+			s.Elsewhere(gateway.TradeRefund{OutTradeNo: shoptest.Order, RefundAmount: amount, OutRequestNo: "R1"})
+			until(t, 2, 10, 30)
+			a, err := s.Module.Audit(t.Context(), "2000-01-01")
+			if err != nil || a.Verdict != want.verdict || len(a.Differences) != 1 && want.state == store.AwaitingApproval {
+				t.Errorf("%v: %+v, %v", amount, a, err)
+			}
+			if got := s.Ledger(id).State; got != want.state {
+				t.Errorf("%v: the refund is %s", amount, got)
+			}
+			s.ExpectTold(want.told)
+		})
+	}
 }

@@ -271,6 +271,15 @@ var looking = map[string]func(t *testing.T){
 			expect(t, s.Do(http.MethodGet, path, ""), code, "")
 		}
 		expect(t, s.Do(http.MethodGet, "/alipay/audits/2000-01-02", ""), 404, "not_audited")
+		other := shoptest.NewShop(t, fourEyes)
+		other.Trade()
+		expect(t, other.Refund(shoptest.Partly), 202, "")
+		other.Elsewhere(gateway.TradeRefund{OutTradeNo: shoptest.Order, RefundAmount: 5_00, OutRequestNo: "R1"})
+		time.Sleep(24 * time.Hour)
+		if _, err := other.Module.Audit(t.Context(), "2000-01-02"); err != nil {
+			t.Error(err)
+		}
+		expect(t, other.Do(http.MethodGet, "/alipay/audits/2000-01-02", ""), 200, "")
 		expect(t, s.Do(http.MethodGet, "/alipay/audits/2000-01-01?format=xml", ""), 422, "invalid_fields")
 		s.Down(time.Hour, "Get", "List")
 		expect(t, s.Do(http.MethodGet, "/alipay/audits", ""), 503, "store_failed")
