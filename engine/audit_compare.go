@@ -112,7 +112,9 @@ func (c *comparing) readLedger(ctx context.Context) error {
 			c.merchants[r.Merchant] = c.merchants[r.Merchant].with(r)
 			c.tally.add(r.ID, r.Amount)
 		case r.Kind == store.Trade && r.State == store.Pending:
-			c.merchants[r.Merchant] = c.merchants[r.Merchant] // whose bill may know it
+			if _, known := c.merchants[r.Merchant]; !known {
+				c.merchants[r.Merchant] = Sum{} // whose bill may know it
+			}
 			c.audit.Pending++
 		case r.Kind != store.Trade && r.State == store.Succeeded:
 			c.incomparable[r.Kind] = c.incomparable[r.Kind].with(r)
@@ -210,7 +212,7 @@ func (c *comparing) lookAt(ctx context.Context, r round) error {
 		return nil
 	}
 	return c.eachOfLedger(ctx, func(here store.Refund) error {
-		if !counts(here) || !c.tally.has(r, here.ID) || c.seen[here.ID] || c.unread[here.Merchant] != nil {
+		if _, unread := c.unread[here.Merchant]; unread || !counts(here) || !c.tally.has(r, here.ID) || c.seen[here.ID] {
 			return nil
 		}
 		if len(c.alone) == mostAlone {

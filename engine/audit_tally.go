@@ -29,7 +29,7 @@ type counted struct {
 }
 
 func bucketOf(id string) int {
-	return int(maphash.String(seedOne, id) % tallyBuckets) //nolint:gosec // less than tallyBuckets
+	return int(maphash.String(seedOne, id) % tallyBuckets)
 }
 
 func (t *tally) change(id string, amount money.Amount, by int32) {

@@ -11,7 +11,7 @@ import (
 // no refund has, so that every back-end keeps it, and no list of refunds shows it.
 
 // auditKind is the kind of such a record. Nothing is ever sent, asked or told of it.
-const auditKind Kind = "audit"
+const auditKind = "audit"
 
 func auditApp(app string) string { return "audit:" + app }
 

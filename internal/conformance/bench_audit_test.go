@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"runtime/metrics"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -46,13 +47,16 @@ func BenchmarkAudit(b *testing.B) {
 	for name, left := range map[string]int{"agrees": 0, "differs": 100} {
 		file := writeBill(b, yesterday, left)
 		b.Run(name+"/floor", func(b *testing.B) {
+			began := cpu()
 			for b.Loop() {
 				readBoth(b, d, file, yesterday)
 			}
+			b.ReportMetric((cpu()-began).Seconds()/float64(b.N), "cpu-s/op")
 		})
 		b.Run(name+"/ours", func(b *testing.B) {
 			m := auditor(b, fake, d.store(b, d.DB), file)
 			var most uint64
+			began := cpu()
 			for b.Loop() {
 				most = max(most, peak(func() {
 					a, err := m.Audit(b.Context(), yesterday.Format(time.DateOnly))
@@ -61,6 +65,7 @@ func BenchmarkAudit(b *testing.B) {
 					}
 				}))
 			}
+			b.ReportMetric((cpu()-began).Seconds()/float64(b.N), "cpu-s/op")
 			b.ReportMetric(float64(most)/(1<<20), "MiB-heap")
 			if most > mostAuditHeap {
 				b.Errorf("the heap grew by %d MiB", most>>20)
@@ -226,6 +231,15 @@ func auditor(b *testing.B, fake *alipaytest.Alipay, s store.Store, file string) 
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// cpu is what this process has used of the processors, which other work does not change.
+func cpu() time.Duration {
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		return 0
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
+}
 
 // peak is how far the heap grew while do ran, garbage included.
 func peak(do func()) uint64 {
