@@ -2,6 +2,7 @@ package alirefund
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/alirefund/alirefund/engine"
 	"github.com/alirefund/alirefund/internal/rawjson"
 	"github.com/alirefund/alirefund/money"
 )
@@ -43,7 +45,7 @@ func decodeBody(c *gin.Context, request any) (written map[string]string, err err
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			return nil, err
 		}
-		return nil, notJSON()
+		return nil, &bodyError{"not_json", "", Text{En: "the body broke off before its end", Zh: "请求体未传完就中断了"}}
 	}
 	return decode(body, fieldsOf(request))
 }
@@ -61,7 +63,7 @@ func fieldsOf(request any) []jsonField {
 	fields := make([]jsonField, 0, value.NumField())
 	for i := range value.NumField() {
 		tag := value.Type().Field(i).Tag
-		if name := tag.Get("json"); name != "-" {
+		if name, _, _ := strings.Cut(tag.Get("json"), ","); name != "-" {
 			fields = append(fields, jsonField{name, tag.Get("alias"), value.Field(i)})
 		}
 	}
@@ -71,15 +73,16 @@ func fieldsOf(request any) []jsonField {
 // decode reads a body strictly: one JSON object, only known fields, none twice
 // under either of its names, each of its type. It returns the names by which
 // the caller wrote the fields that have two, and fails with [*bodyError] for
-// what is no such object, with [*ValidationError] for values of a wrong type.
+// what is no such object, with [*ValidationError] for values that cannot be read; the
+// others are read all the same.
 func decode(body []byte, fields []jsonField) (written map[string]string, err error) {
-	if !json.Valid(body) {
-		return nil, notJSON()
+	if text, bad := notJSON(body); bad {
+		return nil, &bodyError{"not_json", "", text}
 	}
 	seen := make([]string, len(fields))
-	wrong := &ValidationError{}
+	var wrong wrongFields
 	var broken error
-	_, err = rawjson.Fields(body, func(key, value []byte) {
+	_, _ = rawjson.Fields(body, func(key, value []byte) {
 		if broken != nil {
 			return
 		}
@@ -100,20 +103,20 @@ func decode(body []byte, fields []jsonField) (written map[string]string, err err
 			}
 			written[fields[i].name] = name
 		}
-		var invalid *ValidationError
-		if err := fill(fields[i].into, value, "/"+name); errors.As(err, &invalid) {
-			wrong.Fields = append(wrong.Fields, invalid.Fields...)
-		} else if err != nil {
+		switch err := twice(value, "/"+name, 1); {
+		case errors.Is(err, errTooDeep):
+			wrong.refuseList("/" + name)
+		case err != nil:
 			broken = err
+		default:
+			wrong.fill(fields[i].into, value, "/"+name)
 		}
 	})
 	switch {
-	case err != nil:
-		return nil, notJSON()
 	case broken != nil:
 		return nil, broken
 	case len(wrong.Fields) > 0:
-		return nil, wrong
+		return written, &wrong.ValidationError
 	}
 	return written, nil
 }
@@ -137,45 +140,101 @@ func find(fields []jsonField, name string) int {
 	return -1
 }
 
-// fill decodes one value.
-func fill(into reflect.Value, raw json.RawMessage, at string) error {
-	amount, isAmount := reflect.TypeAssert[*money.Amount](into.Addr())
-	switch {
-	case isAmount:
-		if raw[0] == 'n' || amount.UnmarshalJSON(raw) != nil { // null, which encoding/json would skip
-			return invalid(at, "amount", amountText(at))
-		}
-		return nil
-	case into.Kind() == reflect.String:
-		if raw[0] != '"' {
-			return invalid(at, "type", Text{En: at[1:] + " must be a JSON string", Zh: at[1:] + "必须是JSON字符串"})
-		}
-		into.SetString(text(raw[1 : len(raw)-1]))
-		return nil
-	}
-	if err := twice(raw, at, 1); err != nil {
-		return err
-	}
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.DisallowUnknownFields()
-	if err := d.Decode(into.Addr().Interface()); err != nil {
-		return notAList(at)
-	}
-	return nil
+// wrongFields are the fields of a body that cannot be read, each once.
+type wrongFields struct{ ValidationError }
+
+func (w *wrongFields) has(at string) bool {
+	return slices.ContainsFunc(w.Fields, func(f FieldError) bool { return f.Pointer == at })
 }
 
-func notAList(at string) *ValidationError {
-	return invalid(at, "type", Text{
-		En: at[1:] + " must be a list as Alipay documents it, without further fields",
-		Zh: at[1:] + "必须是支付宝文档规定的列表，不能包含其他字段",
+// refuse says of the field at a pointer which rule it breaks. The words follow its name.
+func (w *wrongFields) refuse(at, rule string, words Text) {
+	if !w.has(at) {
+		w.Fields = append(w.Fields, FieldError{Pointer: at, Rule: rule, Detail: Text{En: at[1:] + " " + words.En, Zh: at[1:] + words.Zh}})
+	}
+}
+
+// fill decodes one value, and each of a list's by the same rules.
+func (w *wrongFields) fill(into reflect.Value, raw json.RawMessage, at string) {
+	amount, isAmount := reflect.TypeAssert[*money.Amount](into.Addr())
+	switch kind := into.Kind(); {
+	case isAmount:
+		w.fillAmount(amount, raw, at)
+	case kind == reflect.String && raw[0] == '"':
+		into.SetString(text(raw[1 : len(raw)-1]))
+	case kind == reflect.String:
+		w.refuse(at, "type", Text{En: "must be a JSON string", Zh: "必须是JSON字符串"})
+	case kind == reflect.Int:
+		if raw[0] == 'n' || json.Unmarshal(raw, into.Addr().Interface()) != nil {
+			w.refuse(at, "type", Text{En: "must be a whole number", Zh: "必须是整数"})
+		}
+	case kind == reflect.Slice && raw[0] == 'n':
+	case kind == reflect.Slice && raw[0] == '[':
+		n := 0
+		rawjson.Items(raw, func(item []byte) {
+			into.Set(reflect.Append(into, reflect.Zero(into.Type().Elem())))
+			w.fill(into.Index(n), item, at+"/"+strconv.Itoa(n))
+			n++
+		})
+	case kind == reflect.Struct && raw[0] == '{':
+		fields := fieldsOf(into.Addr().Interface())
+		_, _ = rawjson.Fields(raw, func(key, value []byte) { // it was found valid
+			if i := find(fields, text(key)); i >= 0 {
+				w.fill(fields[i].into, value, at+"/"+fields[i].name)
+			} else {
+				w.refuseList(at)
+			}
+		})
+	default:
+		w.refuseList(at)
+	}
+}
+
+// fillAmount tells apart what is no amount, what is too precise, and what Alipay does not
+// take.
+func (w *wrongFields) fillAmount(into *money.Amount, raw []byte, at string) {
+	err := into.UnmarshalJSON(raw)
+	if err != nil && bytes.HasPrefix(bytes.TrimPrefix(raw, []byte{'"'}), []byte{'-'}) {
+		if into.UnmarshalJSON(bytes.Replace(raw, []byte{'-'}, nil, 1)) == nil {
+			err = money.ErrRange
+		}
+	}
+	switch {
+	case raw[0] == 'n', err != nil && !errors.Is(err, money.ErrPrecise) && !errors.Is(err, money.ErrRange):
+		w.refuse(at, engine.RuleAmount, Text{En: `must be an amount in yuan, such as "88.88" or 88.88`, Zh: `必须是以元为单位的金额，例如"88.88"或88.88`})
+	case errors.Is(err, money.ErrPrecise):
+		w.refuse(at, engine.RulePrecision, Text{En: "must have at most two decimals", Zh: "最多两位小数"})
+	case err != nil || !into.InRange():
+		w.refuse(at, engine.RuleRange, Text{En: "must be between 0.01 and 100000000.00 yuan", Zh: "必须在0.01元到100000000.00元之间"})
+	}
+}
+
+func (w *wrongFields) refuseList(at string) {
+	w.refuse("/"+strings.Split(at, "/")[1], "type", Text{
+		En: "must be a list as Alipay documents it, without further fields",
+		Zh: "必须是支付宝文档规定的列表，不能包含其他字段",
 	})
 }
 
 // deepest is how deep the lists of a request go: a list in an object in a list.
 const deepest = 3
 
-func invalid(pointer, rule string, detail Text) *ValidationError {
-	return &ValidationError{Fields: []FieldError{{Pointer: pointer, Rule: rule, Detail: detail}}}
+// alsoWrong adds to unread, the fields of a request that could not be read, what is wrong
+// with its others, in the order of its fields.
+func alsoWrong(unread *ValidationError, check error, request any) *ValidationError {
+	all := wrongFields{*unread}
+	var others *ValidationError
+	if errors.As(check, &others) {
+		for _, f := range others.Fields {
+			if top := "/" + strings.Split(f.Pointer, "/")[1]; !all.has(f.Pointer) && !all.has(top) {
+				all.Fields = append(all.Fields, f)
+			}
+		}
+	}
+	fields := fieldsOf(request)
+	place := func(f FieldError) int { return find(fields, strings.Split(f.Pointer, "/")[1]) }
+	slices.SortStableFunc(all.Fields, func(a, b FieldError) int { return cmp.Compare(place(a), place(b)) })
+	return &all.ValidationError
 }
 
 // asWritten returns a [*ValidationError] with the names by which the caller wrote
@@ -197,13 +256,6 @@ func asWritten(err error, written map[string]string) error {
 	return renamed
 }
 
-func amountText(at string) Text {
-	return Text{
-		En: at[1:] + ` must be an amount in yuan with at most two decimals, such as "88.88" or 88.88`,
-		Zh: at[1:] + `必须是以元为单位、最多两位小数的金额，例如"88.88"或88.88`,
-	}
-}
-
 // twice refuses a value in which an object has a key twice, at any depth: decoders
 // disagree on which one counts. It refuses one that is deeper than any list of a
 // request, for each level is scanned by those above it.
@@ -214,7 +266,7 @@ func twice(raw []byte, at string, depth int) (err error) {
 		}
 	}
 	if (raw[0] == '{' || raw[0] == '[') && depth > deepest {
-		return notAList("/" + strings.Split(at, "/")[1])
+		return errTooDeep
 	}
 	switch raw[0] {
 	case '{':
@@ -238,12 +290,11 @@ func twice(raw []byte, at string, depth int) (err error) {
 	return err
 }
 
+// errTooDeep: a value is deeper than any list of a request.
+var errTooDeep = errors.New("alirefund: too deep")
+
 func givenTwice(at, name string) *bodyError {
 	return &bodyError{"repeated_field", at, Text{En: name + " is given twice", Zh: name + "重复出现"}}
-}
-
-func notJSON() *bodyError {
-	return &bodyError{"not_json", "", Text{En: "the body must be one JSON object", Zh: "请求体必须是一个JSON对象"}}
 }
 
 // unsupported are fields that Alipay documents and the module does not take, and why.

@@ -197,7 +197,7 @@ var fieldWords = map[string]words{
 	"sub_msg":           {En: "Alipay's words, if it refused", Zh: "支付宝拒绝时的说明"},
 	"trace_id":          {En: "What Alipay's support asks for", Zh: "供支付宝技术支持排查的编号"},
 	"pointer":           {En: "The field, an RFC 6901 pointer with the name that the caller wrote, or the parameter", Zh: "有误的字段（RFC 6901指针，使用调用方所写的名称）或参数"},
-	"FieldProblem.code": {En: "The rule that is broken, such as required, max, amount", Zh: "违反的规则，例如required、max、amount"},
+	"FieldProblem.code": {En: "The rule that is broken, such as required, max, type; of amounts required, amount, precision, range", Zh: "违反的规则，例如required、max、type；金额为required、amount、precision、range"},
 
 	// a notification
 	"Notification.notify_id":   {En: "The notification's number; a repetition has the same", Zh: "通知编号，重复推送时不变"},

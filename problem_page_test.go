@@ -35,7 +35,7 @@ var chapters = []struct {
 	{words{En: "Requests", Zh: "请求"}, []explained{
 		{
 			"not_json",
-			words{En: "The body is no JSON object, or there is more behind it.", Zh: "请求体不是一个JSON对象，或其后还有内容。"},
+			words{En: "The body is no JSON object, or there is more behind it: `detail` says at which byte and line, and what was wanted there.", Zh: "请求体不是一个JSON对象，或其后还有内容：`detail`说明在第几字节、第几行，以及此处应为何物。"},
 			words{En: "Send one JSON object.", Zh: "请发送一个JSON对象。"},
 			func(t *testing.T) shoptest.Reply { return shoptest.NewShop(t).Refund(`[]`) },
 		},
@@ -72,7 +72,7 @@ var chapters = []struct {
 		{
 			"invalid_fields",
 			words{En: "Fields of the body, or parameters of the query, are wrong. Nothing was recorded, and nothing sent.", Zh: "请求体的字段或查询参数有误。没有登记，也没有发送。"},
-			words{En: "Correct them: `errors` names each by `pointer`, with the broken rule as its `code` and what would be right as its `detail`.", Zh: "请更正：`errors`用`pointer`指出每个字段，`code`为违反的规则，`detail`说明应当如何。"},
+			words{En: "Correct them: `errors` names each by `pointer`, with the broken rule as its `code` and what would be right as its `detail`. Of an amount: `required`, `amount` (it is none), `precision`, `range`.", Zh: "请更正：`errors`用`pointer`指出每个字段，`code`为违反的规则，`detail`说明应当如何。金额的规则为`required`（缺少）、`amount`（不是金额）、`precision`（小数过多）、`range`（超出范围）。"},
 			func(t *testing.T) shoptest.Reply { return shoptest.NewShop(t).Refund(`{}`) },
 		},
 		{

@@ -94,7 +94,7 @@ var badInput = []struct {
 	pointers   string
 	says       string
 }{
-	{"refunds", ``, 400, "not_json", "", "one JSON object"},
+	{"refunds", ``, 400, "not_json", "", "the body is empty"},
 	{"refunds", `[]`, 400, "not_json", "", ""},
 	{"refunds", `{"out_trade_no":"1"`, 400, "not_json", "", ""},
 	{"refunds", `{"out_trade_no":"1","refund_amount":1} {}`, 400, "not_json", "", ""},
@@ -126,7 +126,11 @@ var badInput = []struct {
 	{"refunds", `{"out_trade_no":"1","refund_amount":1,"out_request_no":"b "}`, 422, "invalid_fields", "/out_request_no", "it has U+0020"},
 	{"refunds", `{"out_trade_no":"1","refund_amount":1,"refund_goods_detail":` + strings.Repeat("[", 1000) + strings.Repeat("]", 1000) + `}`, 422, "invalid_fields", "/refund_goods_detail", "as Alipay documents it"},
 	{"refunds", `{"out_trade_no":"1","refund_amount":1,"query_options":["x"]}`, 422, "invalid_fields", "/query_options/0", ""},
-	{"refunds", `{"out_trade_no":"1","refund_amount":1,"refund_goods_detail":[{"goods_id":"1","refund_amount":"x"}]}`, 422, "invalid_fields", "/refund_goods_detail", ""},
+	{"refunds", `{"out_trade_no":"1","refund_amount":1,"refund_goods_detail":[{"goods_id":"1","refund_amount":"x"}]}`, 422, "invalid_fields", "/refund_goods_detail/0/refund_amount", ""},
+	{"refunds", `{"out_trade_no":"1","refund_amount":1,"refund_goods_detail":[{"goods_id":1,"refund_amount":"0","more":1}]}`, 422, "invalid_fields", "/refund_goods_detail/0/goods_id /refund_goods_detail/0/refund_amount /refund_goods_detail", "without further fields"},
+	{"refunds", `{"out_trade_no":"1","refund_amount":1,"refund_royalty_parameters":[{"trans_in":"1","amount_percentage":1.5}]}`, 422, "invalid_fields", "/refund_royalty_parameters/0/amount_percentage", "whole number"},
+	{"refunds", `{"out_trade_no":"1","refund_amount":1,"refund_goods_detail":{}}`, 422, "invalid_fields", "/refund_goods_detail", "must be a list"},
+	{"refunds", `{"refund_amount":"x","store_id":" 1"}`, 422, "invalid_fields", "/out_trade_no /refund_amount /store_id", ""},
 	{"refunds", `{"out_trade_no":"1","refund_amount":1,"refund_goods_detail":[{"goods_id":"","refund_amount":1}]}`, 422, "invalid_fields", "/refund_goods_detail/0/goods_id", "required"},
 	{"refunds", `{"out_trade_no":"1","refund_amount":1,"refund_goods_detail":[{"goods_id":"1","refund_amount":1,"refund_amount":2}]}`, 400, "repeated_field", "/refund_goods_detail/0/refund_amount", "given twice"},
 	{"refunds", `{"out_trade_no":"1","refund_amount":1,"merchant":"token:x"}`, 422, "invalid_fields", "/merchant", "must not begin with token:"},

@@ -99,6 +99,10 @@ func (m *Module) refund(c *gin.Context, request any, then func(context.Context, 
 		return
 	}
 	written, err := decodeBody(c, request)
+	var unread *ValidationError
+	if errors.As(err, &unread) {
+		err = alsoWrong(unread, asWritten(e.Check(request), written), request)
+	}
 	if err != nil {
 		m.fail(c, Result{}, err)
 		return

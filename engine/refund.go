@@ -12,6 +12,11 @@ import (
 	"github.com/alirefund/alirefund/store"
 )
 
+// Check tells what is wrong with a [RefundRequest], [CouponRefundRequest] or
+// [UnfreezeRequest] by itself, and asks for nothing: it returns a [*ValidationError] with
+// every wrong field, or nil.
+func (e *Engine) Check(request any) error { return e.rules.check(request) }
+
 // refund is the life of a request: record, send, ask, settle, deliver. A token that
 // came with it is kept while the refund is unresolved, and only in memory.
 func (e *Engine) refund(ctx context.Context, r store.Refund, token string, keep bool) (_ Result, err error) {

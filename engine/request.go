@@ -48,7 +48,7 @@ func newRules() (*rules, error) {
 	return r, errors.Join(
 		entranslations.RegisterDefaultTranslations(r.validate, r.en),
 		zhtranslations.RegisterDefaultTranslations(r.validate, r.zh),
-		own("amount", isAmount, "{0} is required, between 0.01 and 100000000.00 yuan", "{0}为必填字段，必须在0.01元到100000000.00元之间"),
+		own("amount", isAmount, "{0} must be between 0.01 and 100000000.00 yuan", "{0}必须在0.01元到100000000.00元之间"),
 		own("plain", isPlain, "{0} must have no control characters, no invisible ones, and no blanks at its ends; it has {1}", "{0}不能包含控制字符和不可见字符，首尾不能有空白；其中有{1}"),
 		own("startsnotwith", nil, "{0} must not begin with {1}", "{0}不能以{1}开头"),
 		own("required_without", nil, "{0} or {1} is required", "{0}与{1}至少填写一个"),
@@ -110,6 +110,13 @@ func notPlain(text, of string) (r rune, wrong bool) {
 	return last, unicode.IsSpace(last)
 }
 
+// The rules that an amount may break, beside being required.
+const (
+	RuleAmount    = "amount"    // it is no amount
+	RulePrecision = "precision" // it has more than two decimals
+	RuleRange     = "range"     // it is less than 0.01 or more than 100000000.00 yuan
+)
+
 // check returns a [*ValidationError] with every wrong field of a request, or
 // nil.
 func (r *rules) check(request any) error {
@@ -124,10 +131,14 @@ func (r *rules) check(request any) error {
 	out := &ValidationError{}
 	for _, e := range wrong {
 		_, path, _ := strings.Cut(e.Namespace(), ".")
-		out.Fields = append(out.Fields, FieldError{
-			Pointer: pointer(path), Rule: e.Tag(),
-			Detail: Text{En: e.Translate(r.en), Zh: e.Translate(r.zh)},
-		})
+		f := FieldError{Pointer: pointer(path), Rule: e.Tag(), Detail: Text{En: e.Translate(r.en), Zh: e.Translate(r.zh)}}
+		if e.Tag() == "amount" {
+			f.Rule = RuleRange
+			if e.Value() == money.Amount(0) { // which is none
+				f.Rule, f.Detail = "required", Text{En: e.Field() + " is a required field", Zh: e.Field() + "为必填字段"}
+			}
+		}
+		out.Fields = append(out.Fields, f)
 	}
 	return out
 }

@@ -25,8 +25,13 @@ const (
 	Max Amount = 100000000_00
 )
 
-// ErrSyntax is wrapped by every error that Parse and UnmarshalJSON return.
-var ErrSyntax = errors.New("money: not an amount of yuan such as 88.88")
+// ErrSyntax is wrapped by every error that Parse and UnmarshalJSON return, and beside it
+// ErrPrecise or ErrRange by those of what is an amount, but none that fits.
+var (
+	ErrSyntax  = errors.New("money: not an amount of yuan such as 88.88")
+	ErrPrecise = errors.New("one or two decimals")
+	ErrRange   = errors.New("too large")
+)
 
 // maxDigits keeps the fen of any accepted text inside an int64.
 const maxDigits = 16
@@ -51,7 +56,7 @@ func parse[T string | []byte](text T) (Amount, error) {
 	case whole > 1 && text[0] == '0':
 		return 0, fmt.Errorf("%w: a superfluous leading zero", ErrSyntax)
 	case whole > maxDigits:
-		return 0, fmt.Errorf("%w: too large", ErrSyntax)
+		return 0, fmt.Errorf("%w: %w", ErrSyntax, ErrRange)
 	}
 	decimals := 0
 	if whole < len(text) {
@@ -64,8 +69,11 @@ func parse[T string | []byte](text T) (Amount, error) {
 				return 0, fmt.Errorf("%w: only digits and one point are allowed", ErrSyntax)
 			}
 		}
-		if decimals == 0 || decimals > 2 {
-			return 0, fmt.Errorf("%w: one or two decimals, not %d", ErrSyntax, decimals)
+		switch {
+		case decimals == 0:
+			return 0, fmt.Errorf("%w: one or two decimals, not 0", ErrSyntax)
+		case decimals > 2:
+			return 0, fmt.Errorf("%w: %w, not %d", ErrSyntax, ErrPrecise, decimals)
 		}
 	}
 	var fen Amount
