@@ -7,6 +7,7 @@ import "reflect"
 // The types of the answers.
 var (
 	RefundView  = reflect.TypeFor[view]()
+	RowView     = reflect.TypeFor[rowView]()
 	RecordView  = reflect.TypeFor[recordView]()
 	PageView    = reflect.TypeFor[pageView]()
 	AuditsView  = reflect.TypeFor[auditsView]()

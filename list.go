@@ -35,10 +35,9 @@ func (m *Module) listRefunds(c *gin.Context) {
 		m.fail(c, Result{}, err)
 		return
 	}
-	page := pageView{Refunds: make([]*view, len(rows))}
+	page := pageView{Refunds: make([]rowView, len(rows))}
 	for i, r := range rows {
-		page.Refunds[i] = viewOf(Result{Refund: r, Delivered: r.Settled() && len(r.Due()) == 0, Repeated: true})
-		page.Refunds[i].Alipay = "" // the record has it
+		page.Refunds[i] = rowView{summaryOf(Result{Refund: r, Delivered: e.Delivered(r)}), r.CreatedAt}
 	}
 	if len(rows) == f.Limit {
 		page.Next = encodeCursor(rows[len(rows)-1].Cursor())

@@ -66,7 +66,7 @@ func inListRefunds(t *testing.T) {
 			t.Errorf("%s: %d %q, want %q", query, r.Status, r.Listed(), want)
 		}
 	}
-	if r := s.List("out_request_no=C1"); !strings.Contains(r.Text, `"delivered":false`) || strings.Contains(r.Text, `"alipay"`) {
+	if r := s.List("out_request_no=C1"); !strings.Contains(r.Text, `"delivered":false`) || !strings.Contains(r.Text, `"created_at":"`) || strings.Contains(r.Text, `"alipay"`) || strings.Contains(r.Text, `"repeated"`) {
 		t.Errorf("a page's refund: %s", r.Text)
 	}
 	inPages(t, s)

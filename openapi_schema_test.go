@@ -85,6 +85,7 @@ var schemaNames = map[reflect.Type]string{
 
 	alirefund.DeclineRequest:          "DeclineRequest",
 	alirefund.RefundView:              "Refund",
+	alirefund.RowView:                 "ListedRefund",
 	alirefund.PageView:                "RefundPage",
 	alirefund.RecordView:              "RefundRecord",
 	alirefund.ProblemView:             "Problem",

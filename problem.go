@@ -205,7 +205,7 @@ func refundProblem(err error, zh bool) (p problem, ok bool) {
 
 func conflictProblem(conflict *ConflictError, zh bool) problem {
 	p, r := newProblem("number_conflict", zh), conflict.Refund
-	p.view = viewOf(Result{Refund: r, Repeated: true, Delivered: r.Settled() && len(r.Due()) == 0})
+	p.view = viewOf(Result{Refund: r, Repeated: true})
 	p.Detail = conflictText(r).In(zh)
 	for _, name := range conflict.Differs {
 		p.Errors = append(p.Errors, problemField{"/" + name, "differs", Text{
@@ -312,7 +312,7 @@ func retryAfter(c *gin.Context, seconds int) { c.Header("Retry-After", strconv.I
 func (m *Module) fail(c *gin.Context, result Result, err error) {
 	p := problemOf(err, wantsChinese(c))
 	if p.view != nil && result.Refund.ID != "" {
-		p.Repeated, p.Delivered = result.Repeated, p.Delivered || result.Delivered
+		p.Repeated, p.Delivered = result.Repeated, result.Delivered
 	}
 	if p.Status >= http.StatusInternalServerError {
 		m.Logger().WarnContext(c.Request.Context(), "a request failed", "code", p.Code,

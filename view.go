@@ -8,8 +8,8 @@ import (
 	"github.com/alirefund/alirefund/store"
 )
 
-// view is how a refund is answered: Alipay's words, beside what this module adds.
-type view struct {
+// summary is a refund in short, and true of it whoever asks.
+type summary struct {
 	ID           string       `json:"id"`
 	State        store.State  `json:"state"`
 	Kind         store.Kind   `json:"kind"`
@@ -30,16 +30,28 @@ type view struct {
 	DeclinedBy    string    `json:"declined_by,omitempty"`
 
 	Delivered  bool `json:"delivered"`
-	Repeated   bool `json:"repeated"`
 	Retryable  bool `json:"retryable,omitempty"`
 	AskedAgain bool `json:"asked_again,omitempty"` // see store.Refund.Rechecks
-	// While it is unresolved: whether it is being sent just now, why a person
-	// should look, and what was last heard.
-	InProgress bool       `json:"in_progress,omitempty"`
-	Attention  string     `json:"attention,omitempty"`
-	Heard      *heard     `json:"heard,omitempty"`
-	SettledAt  time.Time  `json:"settled_at,omitzero"`
-	Alipay     store.JSON `json:"alipay,omitempty"`
+	// While it is unresolved: why a person should look, and what was last heard.
+	Attention string    `json:"attention,omitempty"`
+	Heard     *heard    `json:"heard,omitempty"`
+	SettledAt time.Time `json:"settled_at,omitzero"`
+}
+
+// view is how a request for a refund is answered: what the module knows of it, beside
+// Alipay's own words.
+type view struct {
+	summary
+	Repeated   bool `json:"repeated"`
+	InProgress bool `json:"in_progress,omitempty"` // unresolved, and being sent just now
+	// Alipay is its node as it came. Its refund_fee is of the order in all, unlike Amount.
+	Alipay store.JSON `json:"alipay,omitempty"`
+}
+
+// rowView is a refund in a list.
+type rowView struct {
+	summary
+	CreatedAt time.Time `json:"created_at"`
 }
 
 type heard struct {
@@ -50,8 +62,8 @@ type heard struct {
 
 // pageView is how GET /refunds answers.
 type pageView struct {
-	Refunds []*view `json:"refunds"`
-	Next    string  `json:"next,omitempty"`
+	Refunds []rowView `json:"refunds"`
+	Next    string    `json:"next,omitempty"`
 }
 
 // recordView is how GET /refunds/:id answers: the whole record.
@@ -61,21 +73,25 @@ type recordView struct {
 }
 
 func viewOf(res Result) *view {
+	return &view{summary: summaryOf(res), Repeated: res.Repeated, Alipay: displayable(res.Refund.Answer)}
+}
+
+func summaryOf(res Result) summary {
 	r := res.Refund
-	v := &view{
+	s := summary{
 		ID: r.ID, State: r.State, Kind: r.Kind, Merchant: r.Merchant,
 		OutTradeNo: r.OutTradeNo, TradeNo: r.TradeNo,
 		AuthNo: r.AuthNo, OutOrderNo: r.OutOrderNo, OperationID: r.OperationID, OutRequestNo: r.OutRequestNo,
-		Amount: r.Amount, Source: r.Source, Delivered: res.Delivered, Repeated: res.Repeated, Retryable: r.Retryable, AskedAgain: r.Rechecks > 0,
-		Attention: r.Attention, SettledAt: r.SettledAt, Alipay: displayable(r.Answer),
+		Amount: r.Amount, Source: r.Source, Delivered: res.Delivered, Retryable: r.Retryable, AskedAgain: r.Rechecks > 0,
+		Attention: r.Attention, SettledAt: r.SettledAt,
 	}
 	if !r.ApprovalUntil.IsZero() {
-		v.Actor, v.ApprovalUntil, v.ApprovedBy, v.DeclinedBy = r.Actor, r.ApprovalUntil, r.ApprovedBy, r.DeclinedBy
+		s.Actor, s.ApprovalUntil, s.ApprovedBy, s.DeclinedBy = r.Actor, r.ApprovalUntil, r.ApprovedBy, r.DeclinedBy
 	}
 	if r.State == store.Pending && (r.Code != "" || r.Message != "") {
-		v.Heard = &heard{r.Code, r.SubCode, r.Message}
+		s.Heard = &heard{r.Code, r.SubCode, r.Message}
 	}
-	return v
+	return s
 }
 
 // displayable is a node fit for an answer in UTF-8: as it came but for blanks,

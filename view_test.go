@@ -2,10 +2,14 @@ package alirefund_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/url"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"unicode/utf8"
 
 	"github.com/alirefund/alirefund"
@@ -82,5 +86,78 @@ func TestNodeInAnotherCharset(t *testing.T) {
 	s.Expect(r, 200, "succeeded")
 	if g := s.Get(r.Str("id")); !utf8.ValidString(r.Text) || !utf8.ValidString(g.Text) || g.Status != 200 {
 		t.Errorf("%q\n%q", r.Text, g.Text)
+	}
+}
+
+// What no hook of the host's hears is not delivered, by whichever route it is told.
+func TestDeliveredWithoutAHook(t *testing.T) { synctest.Test(t, inDeliveredWithoutAHook) }
+
+func inDeliveredWithoutAHook(t *testing.T) {
+	s := shoptest.NewShop(t, func(c *alirefund.Config) { c.OnRefundFailed = nil })
+	s.Trade()
+	s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.Refusal, SubCode: "ACQ.BUYER_NOT_EXIST"})
+	refused := s.Refund(shoptest.Partly)
+	for what, r := range map[string]shoptest.Reply{
+		"refused": refused, "repeated": s.Refund(shoptest.Partly), "conflict": s.Refund(shoptest.Numbered("R1", "1.00")), "looked up": s.Get(refused.Str("id")),
+	} {
+		if delivered, told := r.Body["delivered"].(bool); delivered || !told {
+			t.Errorf("%s: %d %s", what, r.Status, r.Text)
+		}
+	}
+	if r := s.List("out_request_no=R1"); !strings.Contains(r.Text, `"delivered":false`) {
+		t.Errorf("listed: %s", r.Text)
+	}
+	if r := s.List("undelivered=true"); r.Listed() != "" { // nothing is left to do
+		t.Errorf("undelivered: %s", r.Text)
+	}
+	s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.Refused})
+	s.Refund(shoptest.Numbered("R2", "1.00"))
+	if r := s.List("out_request_no=R2"); !strings.Contains(r.Text, `"state":"failed"`) || !strings.Contains(r.Text, `"delivered":false`) {
+		t.Errorf("never sent: %s", r.Text)
+	}
+	s.Config.OnRefundSucceeded = nil
+	s.Restart()
+	if r := s.Refund(shoptest.Numbered("R3", "1.00")); r.Status != 200 || r.Body["delivered"] != false {
+		t.Errorf("succeeded: %d %s", r.Status, r.Text)
+	}
+}
+
+// The README's answers are what two refunds of one order are really answered, the second
+// with another refund_fee than its amount.
+func TestReadmeAnswers(t *testing.T) { synctest.Test(t, inReadmeAnswers) }
+
+func inReadmeAnswers(t *testing.T) {
+	s := shoptest.NewShop(t)
+	s.Trade()
+	first := s.Refund(`{"out_trade_no":"6823789339978248","refund_amount":"8.88","out_request_no":"R1"}`)
+	second := s.Refund(`{"out_trade_no":"6823789339978248","refund_amount":"1.00","out_request_no":"R2"}`)
+	for _, page := range []string{"README.md", "README.zh-CN.md"} {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		samples := regexp.MustCompile("(?s)```json\n(.*?)```").FindAllStringSubmatch(string(text), -1)
+		if len(samples) != 2 {
+			t.Fatalf("%s has %d answers", page, len(samples))
+		}
+		for i, r := range []shoptest.Reply{first, second} {
+			var sample map[string]any
+			if err := json.Unmarshal([]byte(samples[i][1]), &sample); err != nil {
+				t.Fatal(err)
+			}
+			delete(sample, "id")
+			node := r.Body["alipay"].(map[string]any)
+			for name, value := range sample["alipay"].(map[string]any) {
+				if node[name] != value {
+					t.Errorf("%s: alipay.%s is %v, answered is %s", page, name, value, r.Text)
+				}
+			}
+			delete(sample, "alipay")
+			for name, value := range sample {
+				if r.Body[name] != value {
+					t.Errorf("%s: %s is %v, answered is %s", page, name, value, r.Text)
+				}
+			}
+		}
 	}
 }

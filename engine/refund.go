@@ -34,7 +34,7 @@ func (e *Engine) refund(ctx context.Context, r store.Refund, token string, keep 
 	}
 	switch opened.How {
 	case store.Conflict:
-		return Result{Refund: recorded, Repeated: true}, &ConflictError{Refund: recorded, Differs: e.differences(recorded, r)}
+		return Result{Refund: recorded, Repeated: true, Delivered: e.Delivered(recorded)}, &ConflictError{Refund: recorded, Differs: e.differences(recorded, r)}
 	case store.OverLimit:
 		return Result{}, &LimitError{Amount: r.Amount, Left: opened.Left, Total: limit.Total}
 	}

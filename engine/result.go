@@ -10,7 +10,8 @@ import (
 // Result is what is known of a refund.
 type Result struct {
 	Refund store.Refund
-	// Delivered: the hook of what the refund has become has returned nil.
+	// Delivered: the host's own hook of what the refund has become has returned nil. It
+	// is false where none is set: nothing to deliver is not delivered.
 	Delivered bool
 	// Repeated: the refund was known before this call.
 	Repeated bool
@@ -31,7 +32,21 @@ func (e *Engine) conclude(ctx context.Context, r store.Refund, c *claim, repeate
 	}
 	complete := e.deliver(ctx, r, c)
 	e.deliverToNamed(ctx, r)
-	return Result{Refund: r, Delivered: complete && r.Settled(), Repeated: repeated, complete: complete}
+	return Result{Refund: r, Delivered: complete && e.hears(r), Repeated: repeated, complete: complete}
+}
+
+// Delivered is [Result.Delivered] of a refund as the ledger has it.
+func (e *Engine) Delivered(r store.Refund) bool { return e.hears(r) && len(r.Due()) == 0 }
+
+// hears tells whether the host has a hook of its own for what the refund has become.
+func (e *Engine) hears(r store.Refund) bool {
+	switch {
+	case r.True(store.RefundSucceeded):
+		return e.config.OnRefundSucceeded != nil || e.tx != nil
+	case r.True(store.RefundFailed):
+		return e.config.OnRefundFailed != nil
+	}
+	return false
 }
 
 // err is the result as an error: nil if and only if the refund succeeded.
