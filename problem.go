@@ -2,8 +2,10 @@ package alirefund
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -103,7 +105,7 @@ func requestProblem(err error, zh bool) (problem, bool) {
 	)
 	switch {
 	case errors.As(err, &tooLarge):
-		return newProblem("too_large", zh), true
+		return tooLargeProblem(zh), true
 	case errors.Is(err, errMediaType):
 		return newProblem("unsupported_media_type", zh), true
 	case errors.As(err, &body):
@@ -223,6 +225,20 @@ func notifyProblem(err error, zh bool) problem {
 		p.Detail = err.Error() // which says what to set
 		return p
 	}
+	if errors.Is(err, notify.ErrTooLarge) {
+		return tooLargeProblem(zh)
+	}
+	for sentinel, text := range unreadable {
+		if errors.Is(err, sentinel) {
+			p := newProblem("notification_refused", zh)
+			// What package notify says repeats no value, and no key that is not a short name.
+			p.Detail = strings.TrimPrefix(err.Error(), "notify: ")
+			if zh {
+				p.Detail = text + "（" + p.Detail + "）"
+			}
+			return p
+		}
+	}
 	for _, c := range []struct {
 		err  error
 		code string
@@ -231,17 +247,10 @@ func notifyProblem(err error, zh bool) problem {
 		{engine.ErrUnsettled, "notification_pending"},
 		{engine.ErrHookFailed, "notification_pending"},
 		{notify.ErrMethod, "notification_method"},
-		{notify.ErrTooLarge, "too_large"},
 		{notify.ErrUnread, "notification_unread"},
 		{notify.ErrSignature, "notification_forged"},
 		{notify.ErrHidden, "notification_forged"},
 		{notify.ErrNotOurs, "notification_not_ours"},
-		{notify.ErrMalformed, "notification_refused"},
-		{notify.ErrDuplicateKey, "notification_refused"},
-		{notify.ErrSignType, "notification_refused"},
-		{notify.ErrNoSignature, "notification_refused"},
-		{notify.ErrCharset, "notification_refused"},
-		{notify.ErrNoID, "notification_refused"},
 	} {
 		if errors.Is(err, c.err) {
 			p := newProblem(c.code, zh)
@@ -250,6 +259,25 @@ func notifyProblem(err error, zh bool) problem {
 		}
 	}
 	return newProblem("internal", zh)
+}
+
+// unreadable are the bodies that are no notification, in Chinese.
+var unreadable = map[error]string{
+	notify.ErrMalformed:    "请求体不是支付宝所发的表单",
+	notify.ErrDuplicateKey: "有字段重复出现",
+	notify.ErrSignType:     "sign_type 不被接受，须为 RSA2",
+	notify.ErrNoSignature:  "缺少签名 sign",
+	notify.ErrCharset:      "字符集无法识别，或内容与之不符",
+	notify.ErrNoID:         "不是通知，缺少 notify_id",
+}
+
+func tooLargeProblem(zh bool) problem {
+	p := newProblem("too_large", zh)
+	p.Detail = Text{
+		En: fmt.Sprintf("no more than %d bytes are read", MaxBody),
+		Zh: fmt.Sprintf("最多读取 %d 字节", MaxBody),
+	}.In(zh)
+	return p
 }
 
 // conflictText says what to do with a number that is taken. A caller who only

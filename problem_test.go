@@ -239,6 +239,47 @@ func TestProblems(t *testing.T) {
 	}
 }
 
+// Why a body is too large, or no notification, stands in the answer as in the log; and
+// nothing of the body, the signature or the keys does.
+func TestRefusedNotificationSaysWhy(t *testing.T) {
+	const secret = "c2VjcmV0"
+	for body, says := range map[string][2]string{
+		"":                                            {"it is empty", "请求体不是支付宝所发的表单"},
+		`{"sign":"` + secret + `"}`:                   {"the key of field 1 is not a name", "请求体不是支付宝所发的表单"},
+		"sign=" + secret + "&subject=%zz":             {"subject has a broken percent-encoding", "请求体不是支付宝所发的表单"},
+		"sign=" + secret + "&sign=" + secret:          {"a key is given twice: sign", "有字段重复出现"},
+		"sign_type=RSA&sign=" + secret:                {"RSA, which is SHA1; RSA2 is wanted", "须为 RSA2"},
+		"sign=" + secret:                              {"sign_type is not accepted: it is missing", "须为 RSA2"},
+		"sign_type=RSA2":                              {"sign is missing", "缺少签名 sign"},
+		strings.Repeat("a", 300) + "=%zz":             {"the key of field 1 is not a name", "表单"},
+		"a=" + strings.Repeat("x", alirefund.MaxBody): {"no more than 65536 bytes", "最多读取 65536 字节"},
+	} {
+		for i, language := range []string{"en", "zh"} {
+			var log bytes.Buffer
+			s := shoptest.NewShop(t, func(c *alirefund.Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+			r := s.Do(http.MethodPost, "/alipay/notify", body, "Content-Type", "application/x-www-form-urlencoded", "Accept-Language", language)
+			if r.Status != 400 && r.Status != 413 || !strings.Contains(r.Str("detail"), says[i]) || strings.Contains(r.Text+log.String(), secret) || len(r.Text) > 600 {
+				t.Errorf("%.60q in %s: %d %s", body, language, r.Status, r.Text)
+			}
+			if told, _, _ := strings.Cut(says[0], ":"); r.Status == 400 && !strings.Contains(log.String(), told) {
+				t.Errorf("%.60q: the log says %s", body, log.String())
+			}
+		}
+	}
+	s := shoptest.NewShop(t)
+	for charset, says := range map[string]string{"latin1": "neither UTF-8 nor GBK"} {
+		if r := s.Notice(s.Alipay.SignedNotice(shoptest.RefundNotice(map[string]string{"charset": charset}))); !strings.Contains(r.Str("detail"), says) {
+			t.Errorf("%s: %d %s", charset, r.Status, r.Text)
+		}
+	}
+	if r := s.Notice(s.Alipay.SignedNotice(shoptest.RefundNotice(map[string]string{"notify_id": "-"}))); r.Str("code") != "notification_refused" || !strings.Contains(r.Str("detail"), "notification") {
+		t.Errorf("without notify_id: %d %s", r.Status, r.Text)
+	}
+	if r := s.Refund(`{"out_trade_no":"` + strings.Repeat("1", alirefund.MaxBody) + `"}`); r.Status != 413 || !strings.Contains(r.Str("detail"), "65536 bytes") {
+		t.Errorf("a large body: %d %s", r.Status, r.Text)
+	}
+}
+
 // traced gives each answer a trace_id.
 type traced struct{ http.RoundTripper }
 
