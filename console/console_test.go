@@ -478,7 +478,7 @@ func TestApprove(t *testing.T) {
 			text := d.as(who, http.MethodGet, page, nil).Text
 			wants(t, text, "nothing is sent to Alipay before", "Approval until")
 			wants(t, text, may...)
-			lacks(t, text, "/ask", "/resolve")
+			lacks(t, text, "/ask", "/resolve", "unresolved")
 			if len(may) > 0 {
 				lacks(t, text, "read only")
 				continue
