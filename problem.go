@@ -90,6 +90,9 @@ func problemOf(err error, zh bool) problem {
 	if p, ok := requestProblem(err, zh); ok {
 		return p
 	}
+	if p, ok := approvalProblem(err, zh); ok {
+		return p
+	}
 	if p, ok := refundProblem(err, zh); ok {
 		return p
 	}
@@ -126,6 +129,37 @@ func requestProblem(err error, zh bool) (problem, bool) {
 	return problem{}, false
 }
 
+// approvalProblem is about a refund that wants, or wanted, a second person's approval.
+func approvalProblem(err error, zh bool) (p problem, ok bool) {
+	var (
+		unapproved  *UnapprovedError
+		notAwaiting *NotAwaitingError
+	)
+	switch {
+	case errors.As(err, &notAwaiting):
+		p = newProblem("not_awaiting_approval", zh)
+		p.view = viewOf(Result{Refund: notAwaiting.Refund, Repeated: true})
+		p.Detail = becameText(notAwaiting.Refund).In(zh)
+	case errors.As(err, &unapproved):
+		p = newProblem("approval_expired", zh)
+		if unapproved.Refund.Declined() {
+			p = newProblem("declined", zh)
+		}
+		p.view = viewOf(Result{Refund: unapproved.Refund})
+		p.Detail = becameText(unapproved.Refund).In(zh)
+	case errors.Is(err, ErrNoActor):
+		p = newProblem("actor_missing", zh)
+	case errors.Is(err, ErrSelfApproval):
+		p = newProblem("may_not_approve", zh)
+		p.Detail = Text{En: "you asked for this refund yourself; another person approves it", Zh: "该退款由您本人申请，须由他人审批"}.In(zh)
+	case errors.Is(err, errNotGranted):
+		p = newProblem("may_not_approve", zh)
+	default:
+		return problem{}, false
+	}
+	return p, true
+}
+
 // refundProblem is about what became of a refund.
 func refundProblem(err error, zh bool) (p problem, ok bool) {
 	var (
@@ -135,11 +169,7 @@ func refundProblem(err error, zh bool) (p problem, ok bool) {
 		veto     *VetoError
 		reason   *ReasonError
 		refusal  *gateway.Error
-
-		unapproved  *UnapprovedError
-		notAwaiting *NotAwaitingError
-
-		is = func(code string) { p = newProblem(code, zh) }
+		is       = func(code string) { p = newProblem(code, zh) }
 	)
 	switch {
 	case errors.As(err, &conflict):
@@ -153,24 +183,6 @@ func refundProblem(err error, zh bool) (p problem, ok bool) {
 	case errors.As(err, &veto):
 		is("vetoed")
 		p.Detail = veto.Err.Error()
-	case errors.As(err, &notAwaiting):
-		is("not_awaiting_approval")
-		p.view = viewOf(Result{Refund: notAwaiting.Refund, Repeated: true})
-		p.Detail = becameText(notAwaiting.Refund).In(zh)
-	case errors.As(err, &unapproved):
-		is("approval_expired")
-		if unapproved.Refund.Declined() {
-			is("declined")
-		}
-		p.view = viewOf(Result{Refund: unapproved.Refund})
-		p.Detail = becameText(unapproved.Refund).In(zh)
-	case errors.Is(err, ErrNoActor):
-		is("actor_missing")
-	case errors.Is(err, ErrSelfApproval):
-		is("may_not_approve")
-		p.Detail = Text{En: "you asked for this refund yourself; another person approves it", Zh: "该退款由您本人申请，须由他人审批"}.In(zh)
-	case errors.Is(err, errNotGranted):
-		is("may_not_approve")
 	case errors.As(err, &limit):
 		is("exceeds_order")
 		p.Detail = Text{

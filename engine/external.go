@@ -70,11 +70,11 @@ func (e *Engine) settleNoticed(ctx context.Context, r store.Refund, s store.Sett
 // askEach settles refunds by asking about them. A notice that leaves any of them
 // pending comes again.
 func (e *Engine) askEach(ctx context.Context, rows []store.Refund) error {
-	open, known := false, false
+	open := false
 	for i, r := range rows {
 		if r.State == store.AwaitingApproval {
-			rows[i], known = e.askUnsent(ctx, r)
-			open = open || !known
+			asked, known := e.askUnsent(ctx, r)
+			rows[i], open = asked, open || !known
 			continue
 		}
 		rows[i], _ = e.ask(ctx, r, nil) // no claim, which the next question might outlast

@@ -47,7 +47,7 @@ func (e *Engine) fundNotice(ctx context.Context, n *notify.Notification, w fundW
 		return other(ctx)
 	case !w.succeeded || len(rows) > 1:
 		return e.askEach(ctx, rows)
-	case len(rows) == 1 && w.known && rows[0].State == store.AwaitingApproval && rows[0].Amount != amount:
+	case w.isAnothers(rows):
 		r = r.IdentifyBy("notify_id", n.ID) // somebody else's refund, under its number
 	case len(rows) == 1 && w.known && rows[0].Amount != 0 && rows[0].Amount != amount:
 		asked, err := e.settle(ctx, rows[0], nil, store.Settlement{
@@ -132,6 +132,12 @@ func (e *Engine) fundOf(ctx context.Context, n *notify.Notification, w fundWord)
 		}
 	}
 	return rows, nil
+}
+
+// isAnothers tells whether it is of another refund, of another amount, under the number of
+// one that was not sent.
+func (w fundWord) isAnothers(rows []store.Refund) bool {
+	return len(rows) == 1 && w.known && rows[0].State == store.AwaitingApproval && rows[0].Amount != w.Amount
 }
 
 // success is what is learnt if it is one.
