@@ -286,8 +286,8 @@ var unreadable = map[error]string{
 func tooLargeProblem(zh bool) problem {
 	p := newProblem("too_large", zh)
 	p.Detail = Text{
-		En: fmt.Sprintf("no more than %d bytes are read", MaxBody),
-		Zh: fmt.Sprintf("最多读取 %d 字节", MaxBody),
+		En: fmt.Sprintf("no more than %d bytes are read", notify.MaxBody),
+		Zh: fmt.Sprintf("最多读取 %d 字节", notify.MaxBody),
 	}.In(zh)
 	return p
 }
