@@ -58,12 +58,13 @@ func newBalancer(t *testing.T, seed uint64, processes []*process) *balancer {
 	return b
 }
 
-// watch asks a process, again and again, whether it is ready.
+// watch asks a process, again and again, whether it is ready. One that does not say is
+// not from the third time on, as with other balancers: the machine may be busy.
 func (b *balancer) watch(ctx context.Context, to *target) {
 	tick := time.NewTicker(readyEvery)
 	defer tick.Stop()
 	client := http.Client{Transport: &b.transport, Timeout: time.Second}
-	for ctx.Err() == nil {
+	for silent := 0; ctx.Err() == nil; {
 		r, err := http.NewRequestWithContext(ctx, http.MethodGet, to.base+"/readyz", nil)
 		if err != nil {
 			return
@@ -72,8 +73,11 @@ func (b *balancer) watch(ctx context.Context, to *target) {
 		if err == nil {
 			_, _ = io.Copy(io.Discard, answer.Body)
 			answer.Body.Close()
+			silent = 0
+			to.ready.Store(answer.StatusCode == http.StatusOK)
+		} else if silent++; silent == 3 {
+			to.ready.Store(false)
 		}
-		to.ready.Store(err == nil && answer.StatusCode == http.StatusOK)
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
