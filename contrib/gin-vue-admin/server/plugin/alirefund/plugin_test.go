@@ -129,6 +129,9 @@ func TestRefundThroughThePlugin(t *testing.T) {
 	if status != 200 || e.Code != 7 || e.Status != 409 || e.Data.Code != "number_conflict" || e.Msg == "" {
 		t.Errorf("a conflict: %d %+v", status, e)
 	}
+	if _, e, _ = a.ask("POST", "/refunds/"+id+"/approve", ""); e.Status != 409 || e.Data.Code != "not_awaiting_approval" {
+		t.Errorf("approved although nobody was asked: %+v", e)
+	}
 	a.alipay.AddTrade(alipaytest.Trade{OutTradeNo: "order-2", Total: 88_88})
 	a.alipay.Inject(alipaytest.Fault{Kind: alipaytest.LostAnswer})
 	a.alipay.InjectRandomly(1, 1, alipaytest.Fault{Kind: alipaytest.LostAnswer, Method: "alipay.trade.fastpay.refund.query"})

@@ -28,6 +28,7 @@ func Actor(c *gin.Context) {
 		return
 	}
 	alirefund.SetActor(c, name)
+	alirefund.GrantApproval(c) // by the roles, each of which may call it or not
 }
 
 // Envelope lets the routes behind it answer as gin-vue-admin's pages want it: status 200

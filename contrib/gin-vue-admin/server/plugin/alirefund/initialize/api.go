@@ -14,5 +14,9 @@ func APIs() {
 		model.SysApi{Path: "/alirefund/unfreezes", Description: "预授权解冻", ApiGroup: group, Method: "POST"},
 		model.SysApi{Path: "/alirefund/refunds", Description: "退款列表", ApiGroup: group, Method: "GET"},
 		model.SysApi{Path: "/alirefund/refunds/:id", Description: "退款详情，结果未知时向支付宝查询", ApiGroup: group, Method: "GET"},
+		model.SysApi{Path: "/alirefund/refunds/:id/approve", Description: "审批通过退款", ApiGroup: group, Method: "POST"},
+		model.SysApi{Path: "/alirefund/refunds/:id/decline", Description: "驳回退款", ApiGroup: group, Method: "POST"},
+		model.SysApi{Path: "/alirefund/audits", Description: "对账日列表", ApiGroup: group, Method: "GET"},
+		model.SysApi{Path: "/alirefund/audits/:day", Description: "某日的对账结果", ApiGroup: group, Method: "GET"},
 	)
 }
