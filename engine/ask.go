@@ -96,27 +96,33 @@ func (e *Engine) withoutToken(ctx context.Context, r store.Refund, err error) st
 // for; 0 if that cannot be had. It fails with [ErrUnsettled] if Alipay did not say, and
 // may another time.
 func (e *Engine) askAmount(ctx context.Context, r store.Refund) (money.Amount, error) {
+	amount, _, err := e.askMade(ctx, r)
+	return amount, err
+}
+
+// askMade is askAmount, and returns the answer that says it.
+func (e *Engine) askMade(ctx context.Context, r store.Refund) (money.Amount, gateway.Reply, error) {
 	r.Amount = 0
 	p, known := e.productOf(r)
 	if !known {
-		return 0, nil
+		return 0, gateway.Reply{}, nil
 	}
 	token, err := e.token(ctx, r)
 	if err != nil {
-		return 0, nil //nolint:nilerr // nobody can ask
+		return 0, gateway.Reply{}, nil //nolint:nilerr // nobody can ask
 	}
 	answered := false
 	for _, q := range p.questions(r) {
 		reply, err := e.do(ctx, OpAsk, r, q.method, q.content, gateway.Options{AppAuthToken: token})
 		v := q.judge(reply, err, want(r))
 		if v.Outcome == gateway.Succeeded {
-			return q.amount(reply), nil
+			return q.amount(reply), reply, nil
 		}
 		// A question that is refused will be refused again: nothing is gained by waiting.
 		answered = answered || v.Outcome == gateway.NotFound || v.Attention
 	}
 	if !answered {
-		return 0, ErrUnsettled
+		return 0, gateway.Reply{}, ErrUnsettled
 	}
-	return 0, nil
+	return 0, gateway.Reply{}, nil
 }

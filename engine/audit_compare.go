@@ -394,7 +394,9 @@ func (c *comparing) unknown(ctx context.Context, asked store.Refund, row bill.Ro
 		}
 	}
 	if err == nil {
-		asked.Amount, err = c.askAmount(ctx, asked)
+		var said gateway.Reply
+		asked.Amount, said, err = c.askMade(ctx, asked)
+		asked.TradeNo = said.Text("trade_no") // and not what the bill says: by it an order is found
 	}
 	if isA[*gateway.Error](err) {
 		err = nil // Alipay knows no such trade

@@ -434,3 +434,31 @@ func TestAuditOfARefundThatAwaitsApproval(t *testing.T) {
 		})
 	}
 }
+
+// What the bill alone says of a refund is not recorded with it: by the number of another
+// order's trade that order would be taken for this one, and this one refunded instead.
+func TestAuditRecordsNoTradeOfTheBill(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := shoptest.NewShop(t)
+		trade := s.Alipay.AddTrade(alipaytest.Trade{OutTradeNo: "T1"})
+		other := s.Alipay.AddTrade(alipaytest.Trade{OutTradeNo: "T2"})
+		number := s.Alipay.RefundAtConsole("T1", 1_00)
+		forged := alipaytest.BillFault{Kind: alipaytest.BillInvents, Day: "2000-01-01", OutTradeNo: "T1", OutRequestNo: number, TradeNo: other.TradeNo, Amount: 1_00}
+		omitted := forged
+		omitted.Kind = alipaytest.BillOmits
+		s.Alipay.SpoilBill(forged, omitted)
+		until(t, 2, 10, 30)
+		if a, err := s.Module.Audit(t.Context(), "2000-01-01"); err != nil || a.Counts[alirefund.DiffersRecorded] != 1 {
+			t.Fatalf("%+v, %v", a, err)
+		}
+		rows, err := s.Config.Store.List(t.Context(), store.Filter{App: s.Config.App.ID})
+		if err != nil || len(rows) != 1 || rows[0].TradeNo != trade.TradeNo {
+			t.Errorf("recorded: %+v, %v", rows, err)
+		}
+		s.Expect(s.Refund(`{"trade_no":"`+other.TradeNo+`","refund_amount":"1.00","out_request_no":"R1"}`), 200, "succeeded")
+		if movements := s.Alipay.Movements(); movements[len(movements)-1].OutTradeNo != "T2" {
+			t.Errorf("refunded: %+v", movements)
+		}
+	})
+}
