@@ -398,8 +398,8 @@ func (c *comparing) unknown(ctx context.Context, asked store.Refund, row bill.Ro
 		asked.Amount, said, err = c.askMade(ctx, asked)
 		asked.TradeNo = said.Text("trade_no") // and not what the bill says: by it an order is found
 	}
-	if isA[*gateway.Error](err) {
-		err = nil // Alipay knows no such trade
+	if isA[*gateway.Error](err) && !errors.Is(err, ErrNothingSent) {
+		err = nil // signed: Alipay knows no such trade
 	}
 	d := differenceOf(DiffersUnproven, asked, row)
 	d.Refund = ""

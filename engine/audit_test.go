@@ -462,3 +462,26 @@ func TestAuditRecordsNoTradeOfTheBill(t *testing.T) {
 		}
 	})
 }
+
+// A trade about which Alipay could not be asked is not one that it does not know.
+func TestAuditOfATradeThatCannotBeAskedAbout(t *testing.T) {
+	t.Parallel()
+	for _, fault := range []alipaytest.FaultKind{alipaytest.GatewayError, alipaytest.SystemErrorBefore, alipaytest.LostAnswer, alipaytest.HTTP500} {
+		synctest.Test(t, func(t *testing.T) {
+			s := shoptest.NewShop(t)
+			trade := s.Alipay.AddTrade(alipaytest.Trade{OutTradeNo: "T1"})
+			number := s.Alipay.RefundAtConsole("T1", 1_00)
+			row := alipaytest.BillFault{Kind: alipaytest.BillInvents, Day: "2000-01-01", OutRequestNo: number, TradeNo: trade.TradeNo, Amount: 1_00}
+			omitted := row
+			omitted.Kind, omitted.OutTradeNo = alipaytest.BillOmits, "T1"
+			s.Alipay.SpoilBill(row, omitted)
+			until(t, 2, 10, 30)
+			s.Alipay.Inject(alipaytest.Fault{Kind: fault, Method: gateway.MethodTradeQuery})
+			for _, want := range []alirefund.DifferenceKind{alirefund.DiffersUnanswered, alirefund.DiffersRecorded} {
+				if a, err := s.Module.Audit(t.Context(), "2000-01-01"); err != nil || a.Counts[want] != 1 || a.Verdict == alirefund.AuditDiffers {
+					t.Errorf("%v: %+v, %v; want %s", fault, a, err, want)
+				}
+			}
+		})
+	}
+}

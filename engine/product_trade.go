@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/alirefund/alirefund/gateway"
@@ -143,7 +144,7 @@ func (e *Engine) askOrder(ctx context.Context, tradeNo, token string) (string, e
 	ended(callEnded(gateway.Reply{}, err))
 	var refusal *gateway.Error
 	switch {
-	case errors.As(err, &refusal) && refusal.Signed && refusal.Code == "40004":
+	case errors.As(err, &refusal) && refusal.Signed && refusal.Code == "40004" && !strings.Contains(refusal.SubCode, "SYSTEM_ERROR"):
 		return "", refusal
 	case err != nil:
 		return "", nothingSent("trade_no could not be looked up", err)
