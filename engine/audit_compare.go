@@ -38,11 +38,12 @@ type comparing struct {
 	audit        *Audit
 	tally        *tally
 	bills        []*dayBill
-	merchants    map[string]Sum   // of the ledger's refunds of the day that count
-	unread       map[string]error // merchants whose bill could not be had
-	seen         map[string]bool  // the ledger's refunds that a bill has, by id, in this round
-	others       map[string]bool  // those among them that it has under another number
-	alone        []store.Refund   // the ledger's refunds that no bill of the day has
+	merchants    map[string]Sum       // of the ledger's refunds of the day that count
+	unread       map[string]error     // merchants whose bill could not be had
+	seen         map[string]bool      // the ledger's refunds that a bill has, by id, in this round
+	others       map[string]bool      // those among them that it has under another number
+	alone        []store.Refund       // the ledger's refunds that no bill of the day has
+	without      map[string]time.Time // the latest of the days around of which a merchant has no bill, or not yet
 	incomparable map[store.Kind]Sum
 }
 
@@ -50,7 +51,7 @@ type comparing struct {
 func (e *Engine) compare(ctx context.Context, audit *Audit, day time.Time) error {
 	c := &comparing{
 		Engine: e, day: day, audit: audit, tally: new(tally),
-		merchants: map[string]Sum{}, unread: map[string]error{}, others: map[string]bool{}, incomparable: map[store.Kind]Sum{},
+		merchants: map[string]Sum{}, unread: map[string]error{}, without: map[string]time.Time{}, others: map[string]bool{}, incomparable: map[store.Kind]Sum{},
 	}
 	defer func() {
 		for _, b := range c.bills {
@@ -448,6 +449,10 @@ func (c *comparing) lookAround(ctx context.Context) error {
 		return settled.AddDate(0, 0, 1)
 	}
 	today := midnight(time.Now())
+	yesterday := today.AddDate(0, 0, -1)
+	over := func(r store.Refund) bool { // yesterday's bill may not be ready
+		return last(r).Before(yesterday) || last(r).Before(today) && !c.without[r.Merchant].Equal(yesterday)
+	}
 	latest := c.day
 	for _, r := range c.alone {
 		if last(r).After(latest) {
@@ -464,7 +469,7 @@ func (c *comparing) lookAround(ctx context.Context) error {
 	}
 	for _, r := range c.alone {
 		d := differenceOf(DiffersWaiting, r, bill.Row{})
-		if last(r).Before(today) {
+		if over(r) {
 			d.Kind, d.Attention = DiffersMissing, true
 			d.Said, _ = c.askAmount(ctx, r)
 		}
@@ -504,6 +509,7 @@ func (c *comparing) lookInto(ctx context.Context, day time.Time) error {
 		})
 		switch {
 		case errors.Is(err, gateway.ErrNoBill):
+			c.without[merchant] = day
 			continue
 		case err != nil:
 			return err

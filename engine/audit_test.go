@@ -388,7 +388,7 @@ func TestAuditInParts(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		until(t, 3, 10, 30)
+		until(t, 4, 10, 30)
 		whole, err := s.Module.Audit(t.Context(), "2000-01-01")
 		if err != nil || whole.Counts[alirefund.DiffersMissing] != 15 || whole.Counts[alirefund.DiffersAmount] != 15 || whole.Counts[alirefund.DiffersUnproven] != 15 || whole.Agreed != 39 || len(whole.Counts) != 3 {
 			t.Fatalf("%+v, %v", whole, err)
@@ -484,4 +484,26 @@ func TestAuditOfATradeThatCannotBeAskedAbout(t *testing.T) {
 			}
 		})
 	}
+}
+
+// While the next day's bill is not ready, what it may have is waited for.
+func TestAuditWaitsForTheNextDaysBill(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, h := morningShop(t)
+		refundOf(s, 1)
+		refundOf(s, 2)
+		s.Alipay.SpoilBill(alipaytest.BillFault{Kind: alipaytest.BillLate, Day: "2000-01-01", OutTradeNo: "T2", OutRequestNo: "T2"})
+		until(t, 2, 10, 20)
+		defer s.Run()()
+		until(t, 3, 10, 20)
+		for range 2 { // the day's own audit asks for it, too
+			s.Alipay.SpoilBill(alipaytest.BillFault{Kind: alipaytest.BillNotExist, Day: "2000-01-02"})
+		}
+		until(t, 4, 12, 0)
+		h.expect(t, "2000-01-01 open", "2000-01-02 open", "2000-01-01 agreed", "2000-01-02 agreed", "2000-01-03 open")
+		if a, err := s.Module.AuditOf(t.Context(), "2000-01-01"); err != nil || a.OtherDay != 1 || len(a.Counts) > 0 {
+			t.Errorf("in the end: %+v, %v", a, err)
+		}
+	})
 }
