@@ -374,7 +374,7 @@ func (c *comparing) settleBilled(ctx context.Context, r store.Refund) store.Refu
 	ctx, cancel := c.detach(ctx)
 	defer cancel()
 	claim := newClaim()
-	if r.State == store.AwaitingApproval {
+	if r.State == store.AwaitingApproval || r.Attempts == 0 || r.Unsent() {
 		r, _ = c.askUnsent(ctx, r)
 	} else {
 		r, _ = c.ask(ctx, r, claim)

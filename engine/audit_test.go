@@ -507,3 +507,35 @@ func TestAuditWaitsForTheNextDaysBill(t *testing.T) {
 		}
 	})
 }
+
+// Somebody else refunded under the number of a refund that was never sent from here, for it
+// was declined, or nobody approved it in time, or Alipay cannot be reached since: Alipay is
+// asked about it all the same.
+func TestAuditOfARefundThatWasNeverSent(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(s *shoptest.Shop, id string){
+		"declined": func(s *shoptest.Shop, id string) { decline(s, id) },
+		"expired":  func(s *shoptest.Shop, id string) { time.Sleep(100 * time.Hour); s.Expect(s.Get(id), 200, "failed") },
+		"approved": func(s *shoptest.Shop, id string) {
+			s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.Refused})
+			s.Expect(approve(s, id), 202, "pending")
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := fourEyes(t)
+			id := asked(s)
+			end(s, id)
+			s.Elsewhere(gateway.TradeRefund{OutTradeNo: shoptest.Order, RefundAmount: 8_88, OutRequestNo: "R1"})
+			day := time.Now().In(time.FixedZone("", 8*60*60)).Format(time.DateOnly)
+			time.Sleep(24 * time.Hour)
+			a, err := s.Module.Audit(t.Context(), day)
+			if err != nil || a.Settled != 1 || len(a.Differences) > 0 {
+				t.Errorf("%s: %+v, %v", name, a, err)
+			}
+			if r := s.Ledger(id); r.State != store.Succeeded || r.Source != store.ByQuery {
+				t.Errorf("%s: the refund is %s by %q", name, r.State, r.Source)
+			}
+			s.ExpectMoved("R1=8.88")
+		})
+	}
+}

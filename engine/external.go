@@ -86,8 +86,8 @@ func (e *Engine) askEach(ctx context.Context, rows []store.Refund) error {
 	return ErrUnsettled
 }
 
-// askUnsent asks whether somebody refunded under the number of a refund that awaits
-// approval, as a notification or a bill may mean. It tells whether that is known now.
+// askUnsent asks whether somebody refunded under the number of a refund that was not sent
+// from here, as a notification or a bill may mean. It tells whether that is known now.
 func (e *Engine) askUnsent(ctx context.Context, r store.Refund) (_ store.Refund, known bool) {
 	amount, err := e.askAmount(ctx, r)
 	if err == nil && amount == r.Amount {
