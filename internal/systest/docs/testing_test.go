@@ -178,23 +178,23 @@ func TestNoticesOverASocket(t *testing.T) {
 	}
 }
 
-// What the README says of the host's own route and of the fake compiles as it stands, the
+// What the pages say of the host's own route and of the fake compiles as it stands, the
 // names of the host's own beside.
-func TestReadmeFragmentsCompile(t *testing.T) {
-	for _, page := range []string{"README.md", "README.zh-CN.md"} {
-		fragment := func(with string) string {
-			for _, m := range regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(read(t, page), -1) {
+func TestFragmentsCompile(t *testing.T) {
+	for _, language := range []string{".md", ".zh-CN.md"} {
+		fragment := func(page, with string) string {
+			for _, m := range regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(read(t, page+language), -1) {
 				if strings.Contains(m[1], with) {
 					return m[1]
 				}
 			}
-			t.Fatalf("%s has no program with %s", page, with)
+			t.Fatalf("%s%s has no program with %s", page, language, with)
 			return ""
 		}
-		fake := fragment("alipaytest.New(")
+		fake := fragment("docs/testing", "alipaytest.New(")
 		listen := regexp.MustCompile(`[\w, ]+ := alipay\.Listen\(.*\)`).FindString(fake)
 		if listen == "" {
-			t.Fatalf("%s does not show Listen", page)
+			t.Fatalf("docs/testing%s does not show Listen", language)
 		}
 		program := `package main
 
@@ -216,7 +216,7 @@ func main() {}
 func book(string, money.Amount) {}
 
 func payment(r *gin.Engine, m *alirefund.Module) {
-` + fragment("m.Notifications()") + `}
+` + fragment("docs/hooks", "m.Notifications()") + `}
 
 func fake(router http.Handler) {
 ` + fake + `
@@ -236,7 +236,7 @@ func socket(alipay *alipaytest.Alipay) (string, func(), error) {
 		build.Dir = top
 		build.Env = append(os.Environ(), "GOWORK=off")
 		if out, err := build.CombinedOutput(); err != nil {
-			t.Errorf("%s: %v\n%s", page, err, out)
+			t.Errorf("%s: %v\n%s", language, err, out)
 		}
 	}
 }
