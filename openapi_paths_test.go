@@ -17,6 +17,19 @@ import (
 // The routes of the document: what each takes, answers, and refuses by which problem.
 // internal/openapi holds them against what the routes do.
 
+// prefer is the header by which a caller need not wait.
+func (d *document) prefer() []any {
+	return []any{object{
+		{"name", "Prefer"},
+		{"in", "header"},
+		{"description", d.say(words{
+			En: "respond-async: the answer comes as soon as the refund is recorded, and the application's hooks tell what becomes of it (RFC 7240)",
+			Zh: "respond-async：登记后立即应答，结果由应用的钩子告知（RFC 7240）",
+		})},
+		{"schema", object{{"type", "string"}, {"examples", []string{"respond-async"}}}},
+	}}
+}
+
 // operation is one route.
 type operation struct {
 	method, path, id string
@@ -51,13 +64,14 @@ var (
 	retryAfter  = header{"Retry-After", words{En: "Seconds after which to ask again", Zh: "建议多少秒后再次查询或重试"}, object{{"type", "integer"}}, true}
 	mayRetry    = header{retryAfter.name, words{En: "Seconds after which to ask again, while the refund is unresolved", Zh: "退款未决时，建议多少秒后再次查询"}, retryAfter.schema, false}
 	disposition = header{"Content-Disposition", words{En: "The name of the table's file", Zh: "表格的文件名"}, object{{"type", "string"}}, false}
+	applied     = header{"Preference-Applied", words{En: "respond-async, where the refund is answered before it is sent", Zh: "在发送前即应答时为respond-async"}, object{{"type", "string"}, {"const", "respond-async"}}, false}
 	location    = header{"Location", words{En: "Where the refund can be looked up", Zh: "查询该笔退款的地址"}, object{{"type", "string"}}, true}
 )
 
 // refunded is what a route that refunds answers.
 var refunded = []answer{
 	{http.StatusOK, words{En: "The money moved, now or before", Zh: "资金已退，本次或此前"}, alirefund.RefundView, nil},
-	{http.StatusAccepted, words{En: "Unresolved, or being sent just now: ask again, or repeat the same request. Never a new number. Or it awaits approval, as `state` says", Zh: "未决，或正在发送：请再次查询，或以同一请求号原样重试，切勿换新请求号。也可能正在等待审批，见`state`"}, alirefund.RefundView, []header{location, retryAfter}},
+	{http.StatusAccepted, words{En: "Unresolved, or being sent just now: ask again, or repeat the same request. Never a new number. Or it awaits approval, as `state` says", Zh: "未决，或正在发送：请再次查询，或以同一请求号原样重试，切勿换新请求号。也可能正在等待审批，见`state`"}, alirefund.RefundView, []header{location, retryAfter, applied}},
 }
 
 // refundProblems are those of the routes that refund.
@@ -79,7 +93,7 @@ var operations = []operation{
 		summary: words{En: "Refund a trade", Zh: "交易退款"},
 		body:    reflect.TypeFor[alirefund.RefundRequest](),
 		example: object{{"out_trade_no", "6823789339978248"}, {"refund_amount", "8.88"}, {"out_request_no", "R1"}},
-		answers: refunded, problems: refundProblems,
+		answers: refunded, problems: refundProblems, parameters: (*document).prefer,
 	},
 	{
 		method: "get", path: "/refunds", id: "listRefunds", tag: "refunds",
@@ -141,14 +155,14 @@ var operations = []operation{
 		summary: words{En: "Return a red packet", Zh: "红包退回"},
 		body:    reflect.TypeFor[alirefund.CouponRefundRequest](),
 		example: object{{"auth_no", "2018081710002001860231318890"}, {"out_request_no", "C1"}, {"amount", "2.22"}, {"remark", "unclaimed"}},
-		answers: refunded, problems: refundProblems,
+		answers: refunded, problems: refundProblems, parameters: (*document).prefer,
 	},
 	{
 		method: "post", path: "/unfreezes", id: "releasePreAuthorisation", tag: "refunds",
 		summary: words{En: "Release a pre-authorisation", Zh: "预授权解冻"},
 		body:    reflect.TypeFor[alirefund.UnfreezeRequest](),
 		example: object{{"auth_no", "2014070800002001550000014417"}, {"out_request_no", "U1"}, {"amount", "100.00"}, {"remark", "checked out"}, {"out_order_no", "room-12"}},
-		answers: refunded, problems: refundProblems,
+		answers: refunded, problems: refundProblems, parameters: (*document).prefer,
 	},
 	{
 		method: "post", path: "/notify", id: "notify", tag: "notifications",

@@ -132,6 +132,7 @@ var fieldWords = map[string]words{
 	"request":          {En: "What was asked of Alipay (biz_content), the same in every send", Zh: "发送给支付宝的biz_content，每次发送都相同"},
 	"actor":            {En: "Who asked for it, by the application's guard", Zh: "操作人，由应用的鉴权给出"},
 	"origin":           {En: "How it came to be known: by a request, or, of what was made elsewhere, by a notification or by Alipay's daily bill", Zh: "来源：本模块的请求；别处发起的退款则来自通知或支付宝日账单"},
+	"promised":         {En: "It is sent, however late: it was approved, or whoever asked was answered before it was sent", Zh: "无论多晚都会发送：已审批通过，或发送前已应答请求方"},
 	"not_sent":         {En: "It failed because nothing was sent", Zh: "因未发送而失败"},
 	"attempts":         {En: "How many sends were recorded", Zh: "已登记的发送次数"},
 	"unanswered":       {En: "The sends that no signed answer has ended", Zh: "尚无已验签应答的发送序号"},

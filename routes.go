@@ -3,9 +3,11 @@ package alirefund
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 
@@ -24,6 +26,9 @@ import (
 //	POST /refunds/:id/decline  a person declines it
 //	GET  /audits               the days that were held against Alipay's bill
 //	GET  /audits/:day          what was found about one
+//
+// A caller who sends Prefer: respond-async is answered 202 as soon as a refund is recorded;
+// see [RefundRequest].
 //
 // guard decides who may; it aborts the context to refuse, and names the actor
 // by [SetActor], and the application by [SetApp] if there are several; who may approve and
@@ -70,7 +75,7 @@ func (m *Module) MountNotify(r gin.IRouter) {
 func (m *Module) postRefund(c *gin.Context) {
 	var request RefundRequest
 	m.refund(c, &request, func(ctx context.Context, e *engine.Engine) (Result, error) {
-		request.Actor = Actor(c)
+		request.Actor, request.Async = Actor(c), prefersAsync(c)
 		return e.Refund(ctx, request)
 	})
 }
@@ -78,7 +83,7 @@ func (m *Module) postRefund(c *gin.Context) {
 func (m *Module) postCouponRefund(c *gin.Context) {
 	var request CouponRefundRequest
 	m.refund(c, &request, func(ctx context.Context, e *engine.Engine) (Result, error) {
-		request.Actor = Actor(c)
+		request.Actor, request.Async = Actor(c), prefersAsync(c)
 		return e.CouponRefund(ctx, request)
 	})
 }
@@ -86,7 +91,7 @@ func (m *Module) postCouponRefund(c *gin.Context) {
 func (m *Module) postUnfreeze(c *gin.Context) {
 	var request UnfreezeRequest
 	m.refund(c, &request, func(ctx context.Context, e *engine.Engine) (Result, error) {
-		request.Actor = Actor(c)
+		request.Actor, request.Async = Actor(c), prefersAsync(c)
 		return e.Unfreeze(ctx, request)
 	})
 }
@@ -108,7 +113,27 @@ func (m *Module) refund(c *gin.Context, request any, then func(context.Context, 
 		return
 	}
 	result, err := then(c.Request.Context(), e)
+	if errors.Is(err, ErrUnresolved) && prefersAsync(c) {
+		c.Header(preferenceApplied, respondAsync)
+	}
 	m.answer(c, result, asWritten(err, written), path.Join(path.Dir(c.Request.URL.Path), "refunds", result.Refund.ID))
+}
+
+const (
+	respondAsync      = "respond-async"
+	preferenceApplied = "Preference-Applied"
+)
+
+// prefersAsync tells whether the caller would rather be answered before the refund is sent
+// than wait for it (Prefer: respond-async, RFC 7240).
+func prefersAsync(c *gin.Context) bool {
+	for preference := range strings.SplitSeq(strings.Join(c.Request.Header.Values("Prefer"), ","), ",") {
+		name, _, _ := strings.Cut(preference, ";")
+		if strings.EqualFold(strings.TrimSpace(name), respondAsync) {
+			return true
+		}
+	}
+	return false
 }
 
 // mayApprove refuses who may not decide about refunds that await approval.
@@ -157,7 +182,11 @@ func (m *Module) answer(c *gin.Context, result Result, err error, location strin
 		accepted(c, v, location)
 	case errors.As(err, &unresolved):
 		v.InProgress = unresolved.InProgress
-		m.Logger().WarnContext(c.Request.Context(), "a refund is unresolved", "refund", v.ID, "out_request_no", v.OutRequestNo, "in_progress", v.InProgress)
+		level := slog.LevelWarn
+		if c.Writer.Header().Get(preferenceApplied) != "" {
+			level = slog.LevelInfo // as was asked for
+		}
+		m.Logger().Log(c.Request.Context(), level, "a refund is unresolved", "refund", v.ID, "out_request_no", v.OutRequestNo, "in_progress", v.InProgress)
 		accepted(c, v, location)
 	default:
 		m.fail(c, result, err)

@@ -534,7 +534,7 @@ func TestApprove(t *testing.T) {
 		if r := d.as("boss", http.MethodPost, page+"/approve", nil); r.Status != http.StatusSeeOther {
 			t.Errorf("approved while Alipay cannot be reached: %d %s", r.Status, r.Text)
 		}
-		wants(t, d.see(page), "is sent to Alipay as soon as that can be done", `<span class="badge pending">approved</span>`)
+		wants(t, d.see(page), "is sent to Alipay as soon as that can be done", `<span class="badge pending">to be sent</span>`)
 		d.Alipay.Refuse(false)
 		d.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.Refusal, SubCode: "ACQ.BUYER_NOT_EXIST"})
 		d.Refund(shoptest.Numbered("R3", "8.88"))

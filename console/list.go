@@ -118,8 +118,8 @@ func (p *page) stateName(r store.Refund) string {
 		return p.T("state.declined")
 	case r.Expired():
 		return p.T("state.expired")
-	case r.Stage(r.AsOf) == store.StageApproved:
-		return p.T("state.approved")
+	case r.Stage(r.AsOf) == store.StagePromised:
+		return p.T("state.promised")
 	case r.State == store.Pending && r.Lease.Held(r.AsOf):
 		return p.T("state.sending")
 	}

@@ -22,7 +22,7 @@ var texts = map[string]alirefund.Text{
 	"show.untold": {En: "Untold", Zh: "待投递"}, "show.succeeded": {En: "Succeeded", Zh: "成功"}, "show.failed": {En: "Failed", Zh: "失败"}, "shows": {En: "Which refunds", Zh: "退款范围"},
 	"kind.": {En: "any kind", Zh: "全部类别"}, "kind.trade": {En: "trade", Zh: "交易"}, "kind.coupon": {En: "red packet", Zh: "红包"}, "kind.unfreeze": {En: "pre-authorisation", Zh: "预授权"},
 	"state.pending": {En: "unresolved", Zh: "未决"}, "state.succeeded": {En: "succeeded", Zh: "成功"}, "state.failed": {En: "failed", Zh: "失败"},
-	"state.awaiting_approval": {En: "awaiting approval", Zh: "待审批"}, "state.approved": {En: "approved", Zh: "已批准"}, "state.declined": {En: "declined", Zh: "已驳回"}, "state.expired": {En: "approval expired", Zh: "逾期未审批"},
+	"state.awaiting_approval": {En: "awaiting approval", Zh: "待审批"}, "state.promised": {En: "to be sent", Zh: "待发送"}, "state.declined": {En: "declined", Zh: "已驳回"}, "state.expired": {En: "approval expired", Zh: "逾期未审批"},
 	"state.not_sent": {En: "not sent", Zh: "未发送"}, "state.sending": {En: "being sent", Zh: "发送中"},
 
 	"search": {En: "Search", Zh: "查询"}, "search.q": {En: "Order or number", Zh: "订单号或退款请求号"},
@@ -94,8 +94,8 @@ var texts = map[string]alirefund.Text{
 // stages say what each stage of a refund means.
 var stages = map[store.Stage]alirefund.Text{
 	store.StageAwaitingApproval:  {En: "It waits for another person's approval, and nothing is sent to Alipay before.", Zh: "等待他人审批，审批通过前不会发送给支付宝。"},
-	store.StageApproved:          {En: "It is approved, and is sent to Alipay as soon as that can be done.", Zh: "已批准，将尽快发送给支付宝。"},
 	store.StageRecorded:          {En: "It is recorded, and nothing was sent to Alipay yet.", Zh: "已登记，尚未发送给支付宝。"},
+	store.StagePromised:          {En: "It is recorded, and is sent to Alipay as soon as that can be done.", Zh: "已登记，将尽快发送给支付宝。"},
 	store.StageSending:           {En: "It is being sent; Alipay's answer is awaited.", Zh: "正在发送，等待支付宝应答。"},
 	store.StageUnanswered:        {En: "Nobody knows yet whether the money moved: a request was not answered. Alipay is asked until it says.", Zh: "尚不知资金是否变动：有一次请求未得到应答，将持续向支付宝查询。"},
 	store.StageSendingAgain:      {En: "It is being sent again; an earlier request was not answered.", Zh: "正在再次发送；此前有请求未得到应答。"},

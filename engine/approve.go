@@ -84,7 +84,7 @@ func (e *Engine) decidable(ctx context.Context, id, actor string) (store.Refund,
 	return e.find(ctx, id)
 }
 
-// goOn takes an approved refund as far as it goes now.
+// goOn takes a promised refund as far as it goes now.
 func (e *Engine) goOn(ctx context.Context, r store.Refund, c *claim) (store.Refund, error) {
 	if r.State != store.Pending {
 		return r, nil

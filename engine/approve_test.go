@@ -434,6 +434,37 @@ func TestRefundedElsewhereWhileAwaiting(t *testing.T) {
 	}
 }
 
+// Who prefers not to wait is answered the same where another person's word is wanted first:
+// the approval alone promises it.
+func TestApprovalOfAnAsyncRefund(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := fourEyes(t)
+		async := func() shoptest.Reply {
+			return s.Do(http.MethodPost, "/alipay/refunds", shoptest.Partly, "Prefer", "respond-async")
+		}
+		for range 2 {
+			r := async()
+			s.Expect(r, 202, "awaiting_approval")
+			if r.Header.Get("Preference-Applied") != "" || s.Ledger(r.Str("id")).Promised {
+				t.Errorf("%v %s", r.Header, r.Text)
+			}
+		}
+		synctest.Wait()
+		expectSilence(s)
+		id := async().Str("id")
+		s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.Refused})
+		s.Expect(approve(s, id), 202, "pending")
+		r := async()
+		s.Expect(r, 202, "pending")
+		if r.Header.Get("Preference-Applied") == "" || !s.Ledger(id).Promised {
+			t.Errorf("%v %s", r.Header, r.Text)
+		}
+		shoptest.Must(0, s.Module.Close(t.Context()))
+		s.ExpectMoved("R1=8.88")
+		s.ExpectTold("refund_succeeded")
+	})
+}
+
 // A question of the host's that fails refuses the refund before anything is recorded.
 func TestNeedsApprovalFails(t *testing.T) {
 	s := fourEyes(t)

@@ -29,7 +29,7 @@ const (
 // hear is ask, and tells what was heard. A refund that is being sent at this moment, or
 // still to be sent, is not asked about.
 func (e *Engine) hear(ctx context.Context, r store.Refund, c *claim) (store.Refund, heard) {
-	if r.State == store.Succeeded || r.State == store.AwaitingApproval || r.Attempts == 0 || r.Lease.Held(r.AsOf) || r.Stage(r.AsOf) == store.StageApproved {
+	if r.State == store.Succeeded || r.State == store.AwaitingApproval || r.Attempts == 0 || r.Lease.Held(r.AsOf) || r.Stage(r.AsOf) == store.StagePromised {
 		return r, nothing
 	}
 	p, known := e.productOf(r)

@@ -64,7 +64,8 @@ func (e *Engine) AppID() string { return e.app.ID }
 func (e *Engine) Logger() *slog.Logger { return e.log }
 
 // Close waits until the hooks that requests, notifications and [Engine.Run] have begun
-// have returned and what they did is recorded, or until ctx ends; then it fails with
+// have returned and what they did is recorded, and what was answered early
+// ([RefundRequest.Async]) is sent, or until ctx ends; then it fails with
 // ctx's error. Stop the server and Run first: Close stops neither, and an engine works
 // on after it.
 func (e *Engine) Close(ctx context.Context) error { return e.hooks.wait(ctx) }

@@ -41,6 +41,7 @@ type CouponRefundRequest struct {
 	Merchant     string `json:"merchant" validate:"max=64,plain,startsnotwith=token:"` // see RefundRequest
 	AppAuthToken string `json:"app_auth_token" alias:"appAuthToken" validate:"max=40,plain"`
 	Actor        string `json:"-"`
+	Async        bool   `json:"-"` // see RefundRequest
 }
 
 // CouponRefund returns a red packet, or what nobody took of it. It returns and
@@ -58,7 +59,7 @@ func (e *Engine) CouponRefund(ctx context.Context, request CouponRefundRequest) 
 		return Result{}, err
 	}
 	r.Kind, r.AuthNo, r.OutOrderNo, r.OutRequestNo = store.Coupon, request.AuthNo, request.OutOrderNo, request.OutRequestNo
-	r.Amount, r.Actor = request.Amount, request.Actor
+	r.Amount, r.Actor, r.Promised = request.Amount, request.Actor, request.Async
 	return e.fundRefund(ctx, r, content, request.Merchant, request.AppAuthToken)
 }
 

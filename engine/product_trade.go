@@ -51,6 +51,10 @@ type RefundRequest struct {
 
 	// Actor is who asks; it stands in the refund's record.
 	Actor string `json:"-"`
+	// Async returns as soon as the refund is recorded, with [ErrUnresolved], unless it is
+	// settled already. It is sent by this process, or by [Engine.Run] if that dies; the
+	// hooks tell what became of it. Without Run nobody does.
+	Async bool `json:"-"`
 }
 
 // Refund refunds a trade, or a part of it. It returns no error if and only if
@@ -94,7 +98,7 @@ func (e *Engine) Refund(ctx context.Context, request RefundRequest) (Result, err
 	return e.refund(ctx, store.Refund{
 		Kind: store.Trade, App: e.app.ID, Merchant: merchant,
 		OutTradeNo: order, TradeNo: request.TradeNo, OutRequestNo: number, Amount: request.RefundAmount,
-		Request: store.JSON(content), Actor: request.Actor,
+		Request: store.JSON(content), Actor: request.Actor, Promised: request.Async,
 	}, token, request.AppAuthToken != "")
 }
 

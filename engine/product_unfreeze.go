@@ -37,6 +37,7 @@ type UnfreezeRequest struct {
 	Merchant     string `json:"merchant" validate:"max=64,plain,startsnotwith=token:"` // see RefundRequest
 	AppAuthToken string `json:"app_auth_token" alias:"appAuthToken" validate:"max=40,plain"`
 	Actor        string `json:"-"`
+	Async        bool   `json:"-"` // see RefundRequest
 }
 
 // Unfreeze releases a pre-authorisation, or a part of it. It returns and fails as
@@ -54,7 +55,7 @@ func (e *Engine) Unfreeze(ctx context.Context, request UnfreezeRequest) (Result,
 	}
 	return e.fundRefund(ctx, store.Refund{
 		Kind: store.Unfreeze, AuthNo: request.AuthNo, OutOrderNo: request.OutOrderNo, OutRequestNo: request.OutRequestNo,
-		Amount: request.Amount, NotifyURL: notifyURL, Actor: request.Actor,
+		Amount: request.Amount, NotifyURL: notifyURL, Actor: request.Actor, Promised: request.Async,
 	}, gateway.Unfreeze{
 		AuthNo: request.AuthNo, OutRequestNo: request.OutRequestNo, Amount: request.Amount, Remark: request.Remark, ExtraParam: request.ExtraParam,
 	}, request.Merchant, request.AppAuthToken)

@@ -59,14 +59,38 @@ func (e *Engine) refund(ctx context.Context, r store.Refund, token string, keep 
 		e.changed(ctx, from, recorded)
 	}
 	repeated := opened.How != store.Created
+	out := opened.How == store.Exists && !recorded.Unsent()
+	if r.Promised && recorded.State == store.Pending {
+		e.later(ctx, recorded, token, out, made)
+		return Result{Refund: recorded, Repeated: repeated}, &UnresolvedError{Refund: recorded, InProgress: !out}
+	}
 	c := newClaimAtOnce()
 	recorded = e.expire(ctx, recorded, c)
-	r, err = e.advance(ctx, recorded, token, c, opened.How == store.Exists && !recorded.Unsent(), made)
+	r, err = e.advance(ctx, recorded, token, c, out, made)
 	if err != nil {
 		return Result{Refund: r, Repeated: repeated}, err
 	}
 	result := e.conclude(ctx, r, c, repeated)
 	return result, result.err(r.Lease.Held(r.AsOf))
+}
+
+// later takes a refund as far as it goes now, behind the back of its caller, who is
+// answered. [Engine.Close] waits for it; what it leaves, Run takes up.
+func (e *Engine) later(ctx context.Context, r store.Refund, token string, out bool, made reserved) {
+	end := e.hooks.beginIn(ctx)
+	go func() {
+		defer end()
+		ctx, cancel := e.detach(ctx)
+		defer cancel()
+		ctx, ended := e.observe(ctx, opOf(OpWork, r))
+		var err error
+		defer func() { ended(endedBy(err, "failed")) }()
+		defer e.recovered(ctx, &err) // of the host's HTTPClient
+		c := newClaimAtOnce()
+		if r, err = e.advance(ctx, r, token, c, out, made); err == nil {
+			e.conclude(ctx, r, c, true)
+		}
+	}()
 }
 
 // open asks the host for leave and for the order's total, and records the refund and
@@ -82,10 +106,11 @@ func (e *Engine) open(ctx context.Context, r store.Refund) (recorded store.Refun
 		if limit, needed, err = e.admit(ctx, r); err != nil {
 			break
 		}
-		if r.State = store.Pending; needed {
-			r.State = store.AwaitingApproval
+		asked := r
+		if needed {
+			asked.State, asked.Promised = store.AwaitingApproval, false // the approval promises it
 		}
-		recorded, opened, err = e.record(ctx, r, limit, first)
+		recorded, opened, err = e.record(ctx, asked, limit, first)
 		if err != nil || opened.How != store.OverLimit || limit.Total != 0 {
 			break
 		}

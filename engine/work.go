@@ -36,8 +36,8 @@ func (e *Engine) work(ctx context.Context, r store.Refund) *untold {
 	case r.State == store.AwaitingApproval:
 		r = e.expire(ctx, r, c)
 	case e.lost != nil: // nobody can ask
-	case r.Stage(now) == store.StageApproved && !now.Before(r.AskAt):
-		r = e.sendApproved(ctx, r, c)
+	case r.Stage(now) == store.StagePromised && !now.Before(r.AskAt):
+		r = e.keepPromise(ctx, r, c)
 	case r.State == store.Pending && r.Attempts > 0 && !now.Before(r.AskAt):
 		r = e.pursue(ctx, r, c)
 	case r.State == store.Failed && r.Rechecks > 0 && !now.Before(r.AskAt):
@@ -71,12 +71,12 @@ func (e *Engine) tell(ctx context.Context, u *untold) {
 	}
 }
 
-// sendApproved sends what is approved and was not sent yet: who approved it is gone, or
-// could not send it.
-func (e *Engine) sendApproved(ctx context.Context, r store.Refund, c *claim) store.Refund {
+// keepPromise sends what is promised and was not sent yet: who was to send it is gone, or
+// could not.
+func (e *Engine) keepPromise(ctx context.Context, r store.Refund, c *claim) store.Refund {
 	sent, err := e.goOn(ctx, r, c)
 	if err != nil {
-		e.log.WarnContext(ctx, "an approved refund could not be sent", "refund", r.ID, "error", err)
+		e.log.WarnContext(ctx, "a promised refund could not be sent", "refund", r.ID, "error", err)
 	}
 	return sent
 }
@@ -120,8 +120,8 @@ func (e *Engine) overdue(r store.Refund) string {
 		}
 		return "unresolved for " + e.config.Times.AttentionAfter.String() + ", and nobody can ask about it: " + why
 	}
-	if r.Stage(r.AsOf) == store.StageApproved {
-		return strings.TrimSuffix("approved, and not sent for "+e.config.Times.AttentionAfter.String()+"; it is tried again: "+r.Message, ": ")
+	if r.Stage(r.AsOf) == store.StagePromised {
+		return strings.TrimSuffix("to be sent, and not sent for "+e.config.Times.AttentionAfter.String()+"; it is tried again: "+r.Message, ": ")
 	}
 	if r.State == store.Pending {
 		reason := "unresolved for " + e.config.Times.AttentionAfter.String() + "; the asking goes on"

@@ -104,10 +104,9 @@ const (
 	mostBackoff = time.Hour
 )
 
-// plan sets Next: when the wait for an approval ends, an approved refund is to be
-// sent, an unresolved one is to be asked about, or an
-// undelivered event to be delivered, whichever comes first. A lease that runs
-// out counts too, for its owner may have died.
+// plan sets Next: when the wait for an approval ends, a promised refund is to be sent, an
+// unresolved one to be asked about, or an undelivered event to be delivered, whichever
+// comes first. A lease that runs out counts too, for its owner may have died.
 func (r *Refund) plan(now time.Time) {
 	var next time.Time
 	earliest := func(t time.Time) {
@@ -123,7 +122,7 @@ func (r *Refund) plan(now time.Time) {
 	case r.State != Pending:
 	case r.Lease.Held(now):
 		earliest(r.Lease.Until)
-	case r.Unsent() && r.ApprovedBy == "":
+	case r.Unsent() && (!r.Promised || r.AskAt.IsZero()):
 		earliest(r.UpdatedAt.Add(orphaned))
 	default:
 		earliest(r.AskAt)

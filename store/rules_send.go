@@ -50,6 +50,7 @@ func (r *Refund) Reopen(asked Refund, now time.Time) {
 	if r.State == AwaitingApproval {
 		r.Actor = asked.Actor // who may not approve it
 	}
+	r.Promised = asked.Promised
 	r.UnknownRefusals = 0
 	r.Code, r.SubCode, r.Message = "", "", ""
 	r.forget(RefundFailed)
@@ -132,9 +133,12 @@ func admit(found *Refund, asked Refund, reserved money.Amount, limit Limit, now 
 		r.Reopen(asked, now)
 		return r, Opened{How: Reopened}, true
 	}
+	changed := false
 	if r.OutOrderNo == "" && asked.OutOrderNo != "" {
-		r.OutOrderNo = asked.OutOrderNo
-		return r, Opened{How: Exists}, true
+		r.OutOrderNo, changed = asked.OutOrderNo, true
 	}
-	return r, Opened{How: Exists}, false
+	if asked.Promised && r.State == Pending && !r.Promised {
+		r.Promised, changed = true, true
+	}
+	return r, Opened{How: Exists}, changed
 }

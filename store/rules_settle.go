@@ -156,7 +156,7 @@ func (r *Refund) applyAnswer(s Settlement, now time.Time) {
 	case refused:
 		r.Refused, r.RefusedRetryable = true, s.Retryable
 		r.words(s)
-	case s.Finding == NotSent && r.nothingLeft() && r.ApprovedBy == "": // what is approved is to be sent
+	case s.Finding == NotSent && r.nothingLeft() && !r.Promised:
 		r.settle(Failed, s, now)
 		r.Retryable, r.NotSent = true, true
 	default:
@@ -288,7 +288,7 @@ func (r *Refund) applyDecision(s Settlement, now time.Time) bool {
 		return false
 	}
 	if r.UpdatedAt = now; s.Decision == Approved {
-		r.State, r.ApprovedBy = Pending, s.Actor
+		r.State, r.ApprovedBy, r.Promised = Pending, s.Actor, true
 	} else {
 		s.Message = s.Reason
 		r.settle(Failed, s, now)

@@ -12,8 +12,8 @@ type Stage uint8
 // [Stage.Meaning] says what each means, and docs/transitions.md what can happen in it.
 const (
 	StageAwaitingApproval Stage = iota
-	StageApproved
 	StageRecorded
+	StagePromised
 	StageSending
 	StageUnanswered
 	StageSendingAgain
@@ -32,8 +32,8 @@ const (
 
 var stageTexts = [...]struct{ name, meaning string }{
 	StageAwaitingApproval:  {"awaiting approval", "reserved; nothing is sent before a second person approves it"},
-	StageApproved:          {"approved", "reserved; nothing was sent yet, and it will be, by `Run` if by nobody else"},
 	StageRecorded:          {"recorded", "reserved; nothing was sent yet"},
+	StagePromised:          {"to be sent", "reserved; nothing was sent yet, and it will be, by `Run` if by nobody else"},
 	StageSending:           {"being sent", "the send is recorded; its answer is awaited"},
 	StageUnanswered:        {"unanswered", "a send was not answered: its money may have moved, or may still"},
 	StageSendingAgain:      {"being sent again", "as *being sent*, while an earlier send is unanswered"},
@@ -82,8 +82,8 @@ func (r Refund) Stage(now time.Time) Stage {
 		return StageSendingAgain
 	case r.Lease.Held(now):
 		return StageSending
-	case r.Unsent() && r.ApprovedBy != "":
-		return StageApproved
+	case r.Unsent() && r.Promised:
+		return StagePromised
 	case r.Unsent():
 		return StageRecorded
 	case r.AwaitsConfirmation() && !r.mayHaveMoved():

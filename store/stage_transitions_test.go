@@ -44,6 +44,13 @@ func askedFor(amount int64) store.Refund {
 	return r.Identify()
 }
 
+// promise is the same, of a caller who is answered before it is sent.
+func promise() store.Refund {
+	r := askedFor(1)
+	r.Promised = true
+	return r
+}
+
 // A happening changes a refund; nil: it does not concern it.
 type happening struct {
 	name string
@@ -107,6 +114,7 @@ var (
 	awaits   = happening{"it is asked for, and wants approval", func(r *store.Refund, now time.Time) { *r = forApproval(nil, now) }}
 	asksAnew = happening{"the same request again", func(r *store.Refund, now time.Time) { *r = forApproval(r, now) }}
 	again    = request("the same request again", askedFor(1))
+	promised = request("the same request again, answered at once", promise())
 	other    = request("the same number with other content", askedFor(2))
 )
 
@@ -116,9 +124,9 @@ var stages = []struct {
 	path  []happening
 	next  []happening
 }{
-	{store.StageAwaitingApproval, []happening{awaits}, []happening{approved, himself, declined, expires, notice, again, other}},
-	{store.StageApproved, []happening{awaits, approved}, []happening{sent, approved, declined, notice, personYes, personNo, again, other}},
-	{store.StageRecorded, nil, []happening{sent, orphaned, notice, again, other}},
+	{store.StageAwaitingApproval, []happening{awaits}, []happening{approved, himself, declined, expires, notice, again, promised, other}},
+	{store.StageRecorded, nil, []happening{sent, orphaned, notice, again, promised, other}},
+	{store.StagePromised, []happening{awaits, approved}, []happening{sent, notSent, died, approved, declined, notice, personYes, personNo, again, promised, other}},
 	{
 		store.StageSending,
 		[]happening{sent},
@@ -177,7 +185,7 @@ func doesNext(before, r store.Refund, what string, now time.Time) string {
 		does = append(does, "403")
 	case r.State == store.AwaitingApproval:
 		does = append(does, "202; waits for another person, 72 h at most")
-	case r.Stage(now) == store.StageApproved && what != personYes.name && what != personNo.name:
+	case r.Stage(now) == store.StagePromised && what != personYes.name && what != personNo.name:
 		does = append(does, "sends it")
 	case r.State != store.Pending && len(does) > 0:
 	case r.State != store.Pending && what == again.name:

@@ -73,7 +73,8 @@ type Ledger interface {
 	// limit is known and smaller than what the order's refunds that have not failed
 	// add up to with it. A failed, retryable refund of the same content
 	// is opened again under the same condition. Anything else is left as it is,
-	// but that an unknown OutOrderNo is filled in. See [Opened].
+	// but that an unknown OutOrderNo is filled in, and that a pending one is Promised if r
+	// is. See [Opened].
 	//
 	// With first, what was opened has its first send recorded in the same step, if the
 	// order's spacing allows it: see Sending, and Opened.First. The same call again,

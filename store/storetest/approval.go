@@ -77,7 +77,7 @@ var approvalTests = []test{
 		r := awaiting(t, s, "1", long, store.Created)
 		unmoved(t, s, r.ID, decision(store.Approved, "ann"), decision(store.Approved, " Ann "), decision(store.Approved, ""), decision(store.Declined, " "), decision(store.Expired, ""))
 		got, changed := mustSettle(t, s, r.ID, decision(store.Approved, "bob"))
-		if !changed || got.State != store.Pending || got.ApprovedBy != "bob" || got.Stage(got.AsOf) != store.StageApproved {
+		if !changed || got.State != store.Pending || got.ApprovedBy != "bob" || got.Stage(got.AsOf) != store.StagePromised {
 			t.Fatalf("approved: changed %v, %+v", changed, got)
 		}
 		if last := got.History[len(got.History)-1]; last.What != "approved" || last.Actor != "bob" {
@@ -136,7 +136,7 @@ var approvalTests = []test{
 			got, changed := mustSettle(t, s, r.ID, store.Settlement{
 				Source: store.ByAnswer, Attempt: attempt.Number, Token: attempt.Token, Finding: store.NotSent, Again: short,
 			})
-			if changed || got.State != store.Pending || got.Stage(got.AsOf) != store.StageApproved {
+			if changed || got.State != store.Pending || got.Stage(got.AsOf) != store.StagePromised {
 				t.Fatalf("not sent: changed %v, %+v", changed, got)
 			}
 		}

@@ -204,7 +204,7 @@ func keepsEverything(t *testing.T, s store.Store) {
 		TradeNo: "2021\\22", AuthNo: "auth'", OutOrderNo: "out order", OperationID: "operation", OutRequestNo: "退款1",
 		Method: "alipay.fund.trans.refund",
 		Amount: money.Max, Request: store.JSON("{\"z\": 1,\"a\":\"\\u4e2d\\/ 文\", \"z2\":1.10}"),
-		NotifyURL: "https://shop.example/notify?", Actor: "员工 7", Origin: store.FromNotice, State: store.Pending,
+		NotifyURL: "https://shop.example/notify?", Actor: "员工 7", Origin: store.FromNotice, Promised: true, State: store.Pending,
 		Code: "10000", SubCode: "ACQ.SYSTEM_ERROR", Message: "系统繁忙", Attention: "look at it",
 		Source: store.ByNotice, Answer: store.JSON("{ \"url\":\"https:\\/\\/a\",\"n\":1e2 }"),
 		Answered: true, Doubtful: true, Refused: true, RefusedRetryable: true, SettledAt: time.Now().UTC(),

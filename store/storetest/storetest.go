@@ -46,6 +46,7 @@ func run(t *testing.T, open func(*testing.T) store.Store, in func(*testing.T, fu
 		{"Send", sendTests},
 		{"First", firstTests},
 		{"Approval", approvalTests},
+		{"Promise", promiseTests},
 		{"Deliver", deliverTests},
 		{"Notice", noticeTests},
 		{"List", listTests},
