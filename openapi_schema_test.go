@@ -267,7 +267,7 @@ func (d *document) answer(name string, of reflect.Type) object {
 	var dependent object
 	for _, f := range reflect.VisibleFields(of) {
 		field, option, _ := strings.Cut(f.Tag.Get("json"), ",")
-		if f.Anonymous || !f.IsExported() || field == "-" || name == "Problem" && field == "in_progress" { // a refund in progress is answered 202
+		if f.Anonymous || !f.IsExported() || field == "-" || slices.Contains(neverIn[name], field) {
 			continue
 		}
 		schema := slices.Concat(d.answered(f.Type), object{{"description", d.fieldWords(name, field)}})
@@ -299,6 +299,10 @@ func (d *document) answer(name string, of reflect.Type) object {
 	}
 	return schema
 }
+
+// neverIn are the fields that a schema has in Go alone: a refund in progress is answered
+// 202, and what failed and may be sent again as a problem.
+var neverIn = map[string][]string{"Problem": {"in_progress"}, "Refund": {"retryable"}}
 
 // answered is the schema of a value that is answered.
 func (d *document) answered(of reflect.Type) object {

@@ -44,6 +44,17 @@ var lives = map[string]func(t *testing.T, s *shoptest.Shop){
 		s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.LostRequest}, shoptest.NoQuery)
 		r := expect(t, s.Refund(shoptest.Numbered("R1", "1.00")), 202, "")
 		shoptest.Must(s.Module.Resolve(t.Context(), r.Str("id"), store.Succeeded, "anna", "the bank says so"))
+		expect(t, s.Refund(shoptest.Numbered("R1", "1.00")), 200, "")
+	},
+	"told by a notice": func(t *testing.T, s *shoptest.Shop) {
+		s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.LostAnswer}, shoptest.NoQuery)
+		expect(t, s.Refund(shoptest.Numbered("R1", "1.00")), 202, "")
+		s.Alipay.Deliver(t.Context())
+		expect(t, s.Refund(shoptest.Numbered("R1", "1.00")), 200, "")
+	},
+	"answered early": func(t *testing.T, s *shoptest.Shop) {
+		expect(t, s.Do(http.MethodPost, products[0].path, shoptest.Numbered("R1", "1.00"), "Prefer", "respond-async"), 202, "")
+		shoptest.Must(0, s.Module.Close(t.Context()))
 	},
 	"with the bank's word": func(t *testing.T, s *shoptest.Shop) {
 		expect(t, s.Refund(`{"out_trade_no":"6823789339978248","refund_amount":"1.00","out_request_no":"R1","query_options":["deposit_back_info"]}`), 200, "")
@@ -72,6 +83,16 @@ var lives = map[string]func(t *testing.T, s *shoptest.Shop){
 		time.Sleep(time.Hour)
 		s.Get(r.Str("id"))
 		expect(t, s.Refund(shoptest.Numbered("R1", "1.00")), 422, "alipay_refused")
+	},
+	"refused, confirmed, and asked for again": func(t *testing.T, s *shoptest.Shop) {
+		s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.LostRequest}, alipaytest.Fault{Kind: alipaytest.Refusal, SubCode: "ACQ.SELLER_BALANCE_NOT_ENOUGH"})
+		r := expect(t, s.Refund(shoptest.Numbered("R1", "1.00")), 202, "")
+		time.Sleep(time.Minute)
+		expect(t, s.Refund(shoptest.Numbered("R1", "1.00")), 202, "") // sent again, and refused
+		time.Sleep(time.Hour)
+		s.Get(r.Str("id"))
+		s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.LostRequest}, shoptest.NoQuery)
+		expect(t, s.Refund(shoptest.Numbered("R1", "1.00")), 202, "")
 	},
 	"refused for no known reason": func(t *testing.T, s *shoptest.Shop) {
 		s.Alipay.Inject(alipaytest.Fault{Kind: alipaytest.Refusal, SubCode: "ACQ.SOMETHING_NEW"})
