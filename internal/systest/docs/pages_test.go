@@ -117,7 +117,7 @@ func TestConfigPageNamesEachField(t *testing.T) {
 	row := regexp.MustCompile("(?m)^\\| `([A-Z]\\w*)` \\| (\\S.*) \\| (.*) \\|$")
 	for _, page := range []string{"docs/config.md", "docs/config.zh-CN.md"} {
 		sections := map[string]string{}
-		for _, section := range strings.Split(read(t, page), "\n## ") {
+		for section := range strings.SplitSeq(read(t, page), "\n## ") {
 			title, text, _ := strings.Cut(section, "\n")
 			if !strings.HasPrefix(title, "`") {
 				title = "`Config`"
@@ -129,8 +129,8 @@ func TestConfigPageNamesEachField(t *testing.T) {
 			"`Times`": reflect.TypeFor[alirefund.Times](), "`Subscriber`": reflect.TypeFor[alirefund.Subscriber](),
 		} {
 			var fields, rows []string
-			for i := range of.NumField() {
-				fields = append(fields, of.Field(i).Name)
+			for field := range of.Fields() {
+				fields = append(fields, field.Name)
 			}
 			defaults := map[string]string{}
 			for _, m := range row.FindAllStringSubmatch(sections[name], -1) {
