@@ -465,6 +465,24 @@ func TestApprovalOfAnAsyncRefund(t *testing.T) {
 	})
 }
 
+// A red packet that somebody else returned under the number of a return that was declined,
+// or not approved in time, is told as what it is.
+func TestReturnedElsewhereAfterADecline(t *testing.T) {
+	for amount, want := range map[string]store.State{"1.00": store.Succeeded, "0.50": store.Failed} {
+		s := shoptest.NewShop(t, func(c *alirefund.Config) { c.NeedsApproval = alirefund.Above(0) })
+		r := s.Coupon(s.Packet("C1", ""))
+		s.Expect(decline(s, r.Str("id")), 200, "failed")
+		notice := s.Alipay.SignedNotice(shoptest.CouponNotice(map[string]string{"auth_no": r.Str("auth_no"), "amount": amount}))
+		if got := s.Notice(notice); got.Text != "success" {
+			t.Errorf("%s: %d %s", amount, got.Status, got.Text)
+		}
+		s.ExpectTold("refund_failed refund_succeeded")
+		if got := s.Ledger(r.Str("id")).State; got != want || s.Last().Amount.String() != amount {
+			t.Errorf("%s of the red packet elsewhere: ours is %s; the host was told of %s", amount, got, s.Last().Amount)
+		}
+	}
+}
+
 // A question of the host's that fails refuses the refund before anything is recorded.
 func TestNeedsApprovalFails(t *testing.T) {
 	s := fourEyes(t)

@@ -135,9 +135,9 @@ func (e *Engine) fundOf(ctx context.Context, n *notify.Notification, w fundWord)
 }
 
 // isAnothers tells whether it is of another refund, of another amount, under the number of
-// one that was not sent.
+// one of which nothing is under way.
 func (w fundWord) isAnothers(rows []store.Refund) bool {
-	return len(rows) == 1 && w.known && rows[0].State == store.AwaitingApproval && rows[0].Amount != w.Amount
+	return len(rows) == 1 && w.known && atRest(rows[0]) && rows[0].Amount != w.Amount
 }
 
 // success is what is learnt if it is one.
