@@ -465,6 +465,27 @@ func TestApprovalOfAnAsyncRefund(t *testing.T) {
 	})
 }
 
+// A notification without a number may be of a refund that waits, too: it is not told as one
+// more, and then again when the refund is approved.
+func TestRefundedElsewhereWithoutANumberWhileAwaiting(t *testing.T) {
+	s := fourEyes(t)
+	r := s.Refund(`{"out_trade_no":"` + shoptest.Order + `","refund_amount":"8.88"}`) // whose number is its order's
+	s.Expect(r, 202, "awaiting_approval")
+	s.Elsewhere(gateway.TradeRefund{OutTradeNo: shoptest.Order, OutRequestNo: shoptest.Order, RefundAmount: 8_88})
+	for _, id := range []string{"1", "2"} {
+		notice := s.Alipay.SignedNotice(shoptest.RefundNotice(map[string]string{"out_biz_no": "-", "trade_no": "-", "notify_id": id, "refund_fee": "8.88"}))
+		if got := s.Notice(notice); got.Text != "success" {
+			t.Errorf("%d %s", got.Status, got.Text)
+		}
+	}
+	if r := s.Ledger(r.Str("id")); r.State != store.Succeeded || r.ApprovedBy != "" {
+		t.Errorf("it is %s, approved by %q", r.State, r.ApprovedBy)
+	}
+	approve(s, r.Str("id"))
+	s.ExpectTold("refund_succeeded")
+	s.ExpectMoved(shoptest.Order + "=8.88")
+}
+
 // A red packet that somebody else returned under the number of a return that was declined,
 // or not approved in time, is told as what it is.
 func TestReturnedElsewhereAfterADecline(t *testing.T) {

@@ -375,7 +375,7 @@ func (c *comparing) settleBilled(ctx context.Context, r store.Refund) store.Refu
 	defer cancel()
 	claim := newClaim()
 	if r.State == store.AwaitingApproval || r.Attempts == 0 || r.Unsent() {
-		r, _ = c.askUnsent(ctx, r)
+		r, _, _ = c.askUnsent(ctx, r)
 	} else {
 		r, _ = c.ask(ctx, r, claim)
 	}

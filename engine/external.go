@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/alirefund/alirefund/money"
 	"github.com/alirefund/alirefund/notify"
 	"github.com/alirefund/alirefund/store"
 )
@@ -73,8 +74,8 @@ func (e *Engine) askEach(ctx context.Context, rows []store.Refund) error {
 	open := false
 	for i, r := range rows {
 		if r.State == store.AwaitingApproval {
-			asked, known := e.askUnsent(ctx, r)
-			rows[i], open = asked, open || !known
+			asked, amount, err := e.askUnsent(ctx, r)
+			rows[i], open = asked, open || err != nil || amount != 0 && amount != r.Amount
 			continue
 		}
 		rows[i], _ = e.ask(ctx, r, nil) // no claim, which the next question might outlast
@@ -87,13 +88,14 @@ func (e *Engine) askEach(ctx context.Context, rows []store.Refund) error {
 }
 
 // askUnsent asks whether somebody refunded under the number of a refund that was not sent
-// from here, as a notification or a bill may mean. It tells whether that is known now.
-func (e *Engine) askUnsent(ctx context.Context, r store.Refund) (_ store.Refund, known bool) {
+// from here, as a notification or a bill may mean; if so, and of its amount, that settles
+// it. It returns what was refunded, and fails if that cannot be known now.
+func (e *Engine) askUnsent(ctx context.Context, r store.Refund) (store.Refund, money.Amount, error) {
 	amount, err := e.askAmount(ctx, r)
 	if err == nil && amount == r.Amount {
 		r, err = e.settle(ctx, r, nil, store.Settlement{Source: store.ByQuery, Finding: store.Success})
 	}
-	return r, err == nil && (amount == 0 || amount == r.Amount)
+	return r, amount, err
 }
 
 // deliverAll delivers what is due of each refund, waits for what others deliver just

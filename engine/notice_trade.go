@@ -138,9 +138,10 @@ func (e *Engine) recordNoticed(ctx context.Context, n *notify.Notification, numb
 	return e.recordExternal(ctx, r)
 }
 
-// unnumberedNotice: without out_biz_no any of the order's refunds may be meant. What
-// the ledger explains is no new refund. What it does not is asked about by the number
-// that a refund has which was given none; only then it is recorded without.
+// unnumberedNotice: without out_biz_no any of the order's refunds may be meant, one that
+// awaits approval and was refunded elsewhere among them. What the ledger explains is no new
+// refund. What it does not is asked about by the number that a refund has which was given
+// none; only then it is recorded without.
 func (e *Engine) unnumberedNotice(ctx context.Context, n *notify.Notification, rows []store.Refund) error {
 	var pending, settled []store.Refund
 	unclear, found := false, false // found: the notification made us find one
@@ -150,6 +151,13 @@ func (e *Engine) unnumberedNotice(ctx context.Context, n *notify.Notification, r
 			pending = append(pending, r)
 		case store.Succeeded:
 			settled = append(settled, r)
+		case store.AwaitingApproval:
+			switch asked, _, err := e.askUnsent(ctx, r); {
+			case asked.State == store.Succeeded:
+				settled, found = append(settled, asked), true
+			case err != nil:
+				unclear = true
+			}
 		}
 	}
 	for _, r := range pending {
