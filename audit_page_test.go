@@ -156,7 +156,7 @@ var auditCases = []struct {
 		a.refund("T1", "R4", "5.00")
 		a.spoil(alipaytest.BillInvents, "T1", "R4", 5_00)
 	}, first: "differs: 1 unresolved", agreed: 3, sum: 28_88},
-	{name: words{En: "A red packet was returned, and a pre-authorisation released, too", Zh: "当日另有红包退回和预授权解冻"}, day: func(a *auditing) {
+	{name: words{En: "A red packet was returned, and a pre-authorisation released, too", Zh: "当日另有红包退款和预授权解冻"}, day: func(a *auditing) {
 		a.Alipay.AddRedPacket(alipaytest.RedPacket{AuthNo: "A1", OutOrderNo: "O1"})
 		a.Coupon(`{"auth_no":"A1","out_order_no":"O1","out_request_no":"C1","amount":"2.22","remark":"未领取"}`)
 		a.Alipay.AddPreAuth(alipaytest.PreAuth{AuthNo: "A2", OutOrderNo: "O2"})

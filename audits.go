@@ -39,7 +39,7 @@ func (m *Module) listAudits(c *gin.Context) {
 func (m *Module) getAudit(c *gin.Context) {
 	format := c.Query("format")
 	if format != "" && format != "json" && format != "csv" {
-		m.fail(c, Result{}, &ValidationError{Fields: []FieldError{{Pointer: "/format", Rule: "oneof", Detail: Text{En: "format must be json or csv", Zh: "format必须是json或csv"}}}})
+		m.fail(c, Result{}, &ValidationError{Fields: []FieldError{{Pointer: "/format", Rule: "oneof", Detail: Text{En: "format must be json or csv", Zh: "format 必须是 json 或 csv"}}}})
 		return
 	}
 	e, err := m.engine(c)

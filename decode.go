@@ -150,7 +150,7 @@ func (w *wrongFields) has(at string) bool {
 // refuse says of the field at a pointer which rule it breaks. The words follow its name.
 func (w *wrongFields) refuse(at, rule string, words Text) {
 	if !w.has(at) {
-		w.Fields = append(w.Fields, FieldError{Pointer: at, Rule: rule, Detail: Text{En: at[1:] + " " + words.En, Zh: at[1:] + words.Zh}})
+		w.Fields = append(w.Fields, FieldError{Pointer: at, Rule: rule, Detail: Text{En: at[1:] + " " + words.En, Zh: at[1:] + " " + words.Zh}})
 	}
 }
 
@@ -163,7 +163,7 @@ func (w *wrongFields) fill(into reflect.Value, raw json.RawMessage, at string) {
 	case kind == reflect.String && raw[0] == '"':
 		into.SetString(text(raw[1 : len(raw)-1]))
 	case kind == reflect.String:
-		w.refuse(at, "type", Text{En: "must be a JSON string", Zh: "必须是JSON字符串"})
+		w.refuse(at, "type", Text{En: "must be a JSON string", Zh: "必须是 JSON 字符串"})
 	case kind == reflect.Int:
 		if raw[0] == 'n' || json.Unmarshal(raw, into.Addr().Interface()) != nil {
 			w.refuse(at, "type", Text{En: "must be a whole number", Zh: "必须是整数"})
@@ -201,11 +201,11 @@ func (w *wrongFields) fillAmount(into *money.Amount, raw []byte, at string) {
 	}
 	switch {
 	case raw[0] == 'n', err != nil && !errors.Is(err, money.ErrPrecise) && !errors.Is(err, money.ErrRange):
-		w.refuse(at, engine.RuleAmount, Text{En: `must be an amount in yuan, such as "88.88" or 88.88`, Zh: `必须是以元为单位的金额，例如"88.88"或88.88`})
+		w.refuse(at, engine.RuleAmount, Text{En: `must be an amount in yuan, such as "88.88" or 88.88`, Zh: `必须是以元为单位的金额，例如 "88.88" 或 88.88`})
 	case errors.Is(err, money.ErrPrecise):
 		w.refuse(at, engine.RulePrecision, Text{En: "must have at most two decimals", Zh: "最多两位小数"})
 	case err != nil || !into.InRange():
-		w.refuse(at, engine.RuleRange, Text{En: "must be between 0.01 and 100000000.00 yuan", Zh: "必须在0.01元到100000000.00元之间"})
+		w.refuse(at, engine.RuleRange, Text{En: "must be between 0.01 and 100000000.00 yuan", Zh: "必须在 0.01 元到 100000000.00 元之间"})
 	}
 }
 
@@ -294,14 +294,14 @@ func twice(raw []byte, at string, depth int) (err error) {
 var errTooDeep = errors.New("alirefund: too deep")
 
 func givenTwice(at, name string) *bodyError {
-	return &bodyError{"repeated_field", at, Text{En: name + " is given twice", Zh: name + "重复出现"}}
+	return &bodyError{"repeated_field", at, Text{En: name + " is given twice", Zh: name + " 重复出现"}}
 }
 
 // unsupported are fields that Alipay documents and the module does not take, and why.
 var unsupported = map[string]Text{
 	"org_pid": {
 		En: "org_pid, of banks that connect merchants to Alipay, is not supported: every question about the refund would need it too",
-		Zh: "不支持org_pid（银行间联模式）：此后的每次查询也都需要它",
+		Zh: "不支持 org_pid（银行间联模式）：此后的每次查询也都需要它",
 	},
 }
 
@@ -316,7 +316,7 @@ func unknownField(at string, fields []jsonField) *bodyError {
 	known := strings.Join(names, ", ")
 	return &bodyError{"unknown_field", at, Text{
 		En: fmt.Sprintf("unknown field %.80q; known are %s", at[1:], known),
-		Zh: fmt.Sprintf("未知字段%.80q;可用字段:%s", at[1:], known),
+		Zh: fmt.Sprintf("未知字段 %.80q；可用字段：%s", at[1:], known),
 	}}
 }
 

@@ -50,7 +50,7 @@ func listFilter(query url.Values) (store.Filter, error) {
 	f := store.Filter{Limit: maxPage}
 	wrong := &ValidationError{}
 	refuse := func(name, rule string, text Text) {
-		wrong.Fields = append(wrong.Fields, FieldError{Pointer: "/" + name, Rule: rule, Detail: Text{En: name + " " + text.En, Zh: name + text.Zh}})
+		wrong.Fields = append(wrong.Fields, FieldError{Pointer: "/" + name, Rule: rule, Detail: Text{En: name + " " + text.En, Zh: name + " " + text.Zh}})
 	}
 	for name, values := range query {
 		i := slices.IndexFunc(listParams[:], func(p listParam) bool { return p.name == name })
@@ -89,25 +89,25 @@ var listParams = [...]listParam{
 	{"kind", func(f *store.Filter, value string) bool {
 		f.Kind = store.Kind(value)
 		return slices.Contains(store.Kinds(), f.Kind)
-	}, "oneof", Text{En: "must be trade, coupon or unfreeze", Zh: "必须是trade、coupon或unfreeze"}},
+	}, "oneof", Text{En: "must be trade, coupon or unfreeze", Zh: "必须是 trade、coupon 或 unfreeze"}},
 	{"state", func(f *store.Filter, value string) bool {
 		f.State = store.State(value)
 		return slices.Contains(store.States(), f.State)
-	}, "oneof", Text{En: "must be awaiting_approval, pending, succeeded or failed", Zh: "必须是awaiting_approval、pending、succeeded或failed"}},
+	}, "oneof", Text{En: "must be awaiting_approval, pending, succeeded or failed", Zh: "必须是 awaiting_approval、pending、succeeded 或 failed"}},
 	{"undelivered", func(f *store.Filter, value string) (ok bool) {
 		f.Undelivered, ok = parsed(strconv.ParseBool(value))
 		return ok
-	}, "boolean", Text{En: "must be true or false", Zh: "必须是true或false"}},
+	}, "boolean", Text{En: "must be true or false", Zh: "必须是 true 或 false"}},
 	timeParam("from", func(f *store.Filter) *time.Time { return &f.From }),
 	timeParam("until", func(f *store.Filter) *time.Time { return &f.Until }),
 	{"limit", func(f *store.Filter, value string) (ok bool) {
 		f.Limit, ok = parsed(strconv.Atoi(value))
 		return ok && f.Limit >= 1 && f.Limit <= maxPage
-	}, "max", Text{En: "must be between 1 and 100", Zh: "必须在1到100之间"}},
+	}, "max", Text{En: "must be between 1 and 100", Zh: "必须在 1 到 100 之间"}},
 	{"cursor", func(f *store.Filter, value string) (ok bool) {
 		f.After, ok = parsed(decodeCursor(value))
 		return ok
-	}, "cursor", Text{En: "must be the next of an earlier page", Zh: "必须是上一页返回的next"}},
+	}, "cursor", Text{En: "must be the next of an earlier page", Zh: "必须是上一页返回的 next"}},
 }
 
 // listNames lists them for whoever wrote another.
@@ -130,7 +130,7 @@ func timeParam(name string, field func(*store.Filter) *time.Time) listParam {
 	return listParam{name, func(f *store.Filter, value string) (ok bool) {
 		*field(f), ok = parsed(parseTime(value))
 		return ok
-	}, "datetime", Text{En: "must be a time such as 2026-11-22T10:00:00+08:00", Zh: "必须是时间，例如2026-11-22T10:00:00+08:00"}}
+	}, "datetime", Text{En: "must be a time such as 2026-11-22T10:00:00+08:00", Zh: "必须是时间，例如 2026-11-22T10:00:00+08:00"}}
 }
 
 func parsed[T any](value T, err error) (T, bool) { return value, err == nil }

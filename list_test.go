@@ -112,7 +112,7 @@ func TestListRefusesBadQueries(t *testing.T) {
 			t.Errorf("%s: %d %q, want %q", query, r.Status, r.Pointers(), want)
 		}
 	}
-	if r := s.Do(http.MethodGet, "/alipay/refunds?kind=order", "", "Accept-Language", "zh-CN"); !strings.Contains(r.Text, "必须是trade、coupon或unfreeze") {
+	if r := s.Do(http.MethodGet, "/alipay/refunds?kind=order", "", "Accept-Language", "zh-CN"); !strings.Contains(r.Text, "必须是 trade、coupon 或 unfreeze") {
 		t.Errorf("in Chinese: %s", r.Text)
 	}
 }

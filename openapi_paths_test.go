@@ -64,14 +64,14 @@ var (
 	retryAfter  = header{"Retry-After", words{En: "Seconds after which to ask again", Zh: "建议多少秒后再次查询或重试"}, object{{"type", "integer"}}, true}
 	mayRetry    = header{retryAfter.name, words{En: "Seconds after which to ask again, while the refund is unresolved", Zh: "退款未决时，建议多少秒后再次查询"}, retryAfter.schema, false}
 	disposition = header{"Content-Disposition", words{En: "The name of the table's file", Zh: "表格的文件名"}, object{{"type", "string"}}, false}
-	applied     = header{"Preference-Applied", words{En: "respond-async, where the refund is answered before it is sent", Zh: "在发送前即应答时为respond-async"}, object{{"type", "string"}, {"const", "respond-async"}}, false}
+	applied     = header{"Preference-Applied", words{En: "respond-async, where the refund is answered before it is sent", Zh: "在发送前即应答时为 respond-async"}, object{{"type", "string"}, {"const", "respond-async"}}, false}
 	location    = header{"Location", words{En: "Where the refund can be looked up", Zh: "查询该笔退款的地址"}, object{{"type", "string"}}, true}
 )
 
 // refunded is what a route that refunds answers.
 var refunded = []answer{
 	{http.StatusOK, words{En: "The money moved, now or before", Zh: "资金已退，本次或此前"}, alirefund.RefundView, nil},
-	{http.StatusAccepted, words{En: "Unresolved, or being sent just now: ask again, or repeat the same request. Never a new number. Or it awaits approval, as `state` says", Zh: "未决，或正在发送：请再次查询，或以同一请求号原样重试，切勿换新请求号。也可能正在等待审批，见`state`"}, alirefund.RefundView, []header{location, retryAfter, applied}},
+	{http.StatusAccepted, words{En: "Unresolved, or being sent just now: ask again, or repeat the same request. Never a new number. Or it awaits approval, as `state` says", Zh: "未决，或正在发送：请再次查询，或以同一请求号原样重试，切勿换新请求号。也可能正在等待审批，见 `state`"}, alirefund.RefundView, []header{location, retryAfter, applied}},
 }
 
 // refundProblems are those of the routes that refund.
@@ -105,7 +105,7 @@ var operations = []operation{
 	{
 		method: "get", path: "/refunds/{id}", id: "getRefund", tag: "refunds",
 		summary:     words{En: "Look a refund up", Zh: "查询退款"},
-		description: words{En: "Alipay is asked first if the refund is unresolved. 200 says nothing of success: read `state`.", Zh: "未决时会先向支付宝查询。200不代表退款成功，请看`state`。"},
+		description: words{En: "Alipay is asked first if the refund is unresolved. 200 says nothing of success: read `state`.", Zh: "未决时会先向支付宝查询。200 不代表退款成功，请看 `state`。"},
 		parameters:  (*document).id,
 		answers:     []answer{{http.StatusOK, words{En: "Its record", Zh: "退款记录"}, alirefund.RecordView, []header{mayRetry}}},
 		problems:    []string{"not_found", "store_failed", "unknown_app", "app_unavailable"},
@@ -133,7 +133,7 @@ var operations = []operation{
 	},
 	{
 		method: "get", path: "/audits", id: "listAudits", tag: "audits",
-		summary:  words{En: "The last 100 days that were held against Alipay's bill, the latest first", Zh: "最近与支付宝账单核对过的100天，由新到旧"},
+		summary:  words{En: "The last 100 days that were held against Alipay's bill, the latest first", Zh: "最近与支付宝账单核对过的 100 天，由新到旧"},
 		answers:  []answer{{http.StatusOK, words{En: "Each without its differences", Zh: "不含各笔差异"}, alirefund.AuditsView, nil}},
 		problems: []string{"store_failed", "unknown_app", "app_unavailable"},
 	},
@@ -143,7 +143,7 @@ var operations = []operation{
 		parameters: func(d *document) []any {
 			return []any{
 				object{{"name", "day"}, {"in", "path"}, {"required", true}, {"description", d.fieldWords("Audit", "day")}, {"schema", object{{"type", "string"}}}},
-				object{{"name", "format"}, {"in", "query"}, {"description", d.say(words{En: "csv is a table for a spreadsheet", Zh: "csv为电子表格可打开的表格"})}, {"schema", object{{"type", "string"}, {"enum", []string{"json", "csv"}}, {"default", "json"}}}},
+				object{{"name", "format"}, {"in", "query"}, {"description", d.say(words{En: "csv is a table for a spreadsheet", Zh: "csv 为电子表格可打开的表格"})}, {"schema", object{{"type", "string"}, {"enum", []string{"json", "csv"}}, {"default", "json"}}}},
 			}
 		},
 		answers:  []answer{{http.StatusOK, words{En: "The audit", Zh: "对账结果"}, reflect.TypeFor[alirefund.Audit](), []header{disposition}}},
@@ -152,7 +152,7 @@ var operations = []operation{
 	},
 	{
 		method: "post", path: "/coupon-refunds", id: "refundRedPacket", tag: "refunds",
-		summary: words{En: "Return a red packet", Zh: "红包退回"},
+		summary: words{En: "Return a red packet", Zh: "红包退款"},
 		body:    reflect.TypeFor[alirefund.CouponRefundRequest](),
 		example: object{{"auth_no", "2018081710002001860231318890"}, {"out_request_no", "C1"}, {"amount", "2.22"}, {"remark", "unclaimed"}},
 		answers: refunded, problems: refundProblems, parameters: (*document).prefer,
@@ -334,7 +334,7 @@ var listWords = map[string]words{
 	"from":        {En: "Recorded at or after this time", Zh: "登记时间不早于"},
 	"until":       {En: "Recorded before this time", Zh: "登记时间早于"},
 	"limit":       {En: "The most of one page", Zh: "每页最多条数"},
-	"cursor":      {En: "The next of an earlier page", Zh: "上一页返回的next"},
+	"cursor":      {En: "The next of an earlier page", Zh: "上一页返回的 next"},
 }
 
 func (d *document) listParameters() (parameters []any) {

@@ -49,8 +49,8 @@ var problems = map[string]struct {
 	"not_json":               {http.StatusBadRequest, Text{En: "The body is not the JSON that is wanted", Zh: "请求体格式不符合要求"}},
 	"unknown_field":          {http.StatusBadRequest, Text{En: "The body has a field that is not known", Zh: "请求体包含未知字段"}},
 	"repeated_field":         {http.StatusBadRequest, Text{En: "The body has a field twice", Zh: "请求体有重复字段"}},
-	"unsupported_media_type": {http.StatusUnsupportedMediaType, Text{En: "Content-Type must be application/json", Zh: "Content-Type必须是application/json"}},
-	"too_large":              {http.StatusRequestEntityTooLarge, Text{En: "The body is larger than 64 KiB", Zh: "请求体超过64 KiB"}},
+	"unsupported_media_type": {http.StatusUnsupportedMediaType, Text{En: "Content-Type must be application/json", Zh: "Content-Type 必须是 application/json"}},
+	"too_large":              {http.StatusRequestEntityTooLarge, Text{En: "The body is larger than 64 KiB", Zh: "请求体超过 64 KiB"}},
 	"invalid_fields":         {http.StatusUnprocessableEntity, Text{En: "Some fields are wrong", Zh: "部分字段有误"}},
 	"number_conflict":        {http.StatusConflict, Text{En: "The request number was used for another refund", Zh: "该退款请求号已用于另一笔退款"}},
 	"vetoed":                 {http.StatusForbidden, Text{En: "This application does not allow the refund", Zh: "本应用不允许该退款"}},
@@ -73,7 +73,7 @@ var problems = map[string]struct {
 	"notification_refused":   {http.StatusBadRequest, Text{En: "This is no notification of Alipay's", Zh: "这不是支付宝的通知"}},
 	"notification_forged":    {http.StatusForbidden, Text{En: "The notification's signature does not verify", Zh: "通知验签失败"}},
 	"notification_not_ours":  {http.StatusForbidden, Text{En: "The notification is for another application", Zh: "通知不属于本应用"}},
-	"notification_method":    {http.StatusMethodNotAllowed, Text{En: "Notifications come by POST", Zh: "通知必须使用POST"}},
+	"notification_method":    {http.StatusMethodNotAllowed, Text{En: "Notifications come by POST", Zh: "通知必须使用 POST"}},
 	"notification_unread":    {http.StatusInternalServerError, Text{En: "The notification's body could not be read", Zh: "无法读取通知内容"}},
 	"notification_unhandled": {http.StatusServiceUnavailable, Text{En: "Nobody handles this notification yet", Zh: "没有代码处理该通知"}},
 	"notification_pending":   {http.StatusServiceUnavailable, Text{En: "The notification is not dealt with yet; it should come again", Zh: "通知尚未处理完成，请稍后重新投递"}},
@@ -187,7 +187,7 @@ func refundProblem(err error, zh bool) (p problem, ok bool) {
 		is("exceeds_order")
 		p.Detail = Text{
 			En: limit.Amount.String() + " is more than the " + limit.Left.String() + " left of the order's " + limit.Total.String(),
-			Zh: "申请退款" + limit.Amount.String() + "元，订单总额" + limit.Total.String() + "元，剩余可退" + limit.Left.String() + "元",
+			Zh: "申请退款 " + limit.Amount.String() + " 元，订单总额 " + limit.Total.String() + " 元，剩余可退 " + limit.Left.String() + " 元",
 		}.In(zh)
 	case errors.As(err, &refused):
 		is("alipay_refused")
@@ -224,7 +224,7 @@ func conflictProblem(conflict *ConflictError, zh bool) problem {
 	for _, name := range conflict.Differs {
 		p.Errors = append(p.Errors, problemField{"/" + name, "differs", Text{
 			En: name + " differs from the recorded refund",
-			Zh: name + "与已记录的退款不一致",
+			Zh: name + " 与已记录的退款不一致",
 		}.In(zh)})
 	}
 	return p
@@ -299,28 +299,28 @@ func conflictText(r store.Refund) Text {
 	case store.AwaitingApproval:
 		return Text{
 			En: "the refund of " + r.Amount.String() + " under this number awaits approval; if it is wrong, have it declined and take a new number",
-			Zh: "该请求号下的" + r.Amount.String() + "元退款正在等待审批；如内容有误，请先驳回，再使用新的请求号",
+			Zh: "该请求号下的 " + r.Amount.String() + " 元退款正在等待审批；如内容有误，请先驳回，再使用新的请求号",
 		}
 	case store.Pending:
 		return Text{
 			En: "the refund of " + r.Amount.String() + " under this number is unresolved and may have happened; a new number could refund twice: repeat it with its own content, which GET /refunds/" + r.ID + " shows",
-			Zh: "该请求号下的" + r.Amount.String() + "元退款结果未知，可能已经退款；换新请求号可能造成重复退款。请按原内容重试，原内容见GET /refunds/" + r.ID,
+			Zh: "该请求号下的 " + r.Amount.String() + " 元退款结果未知，可能已经退款；换新请求号可能造成重复退款。请按原内容重试，原内容见 GET /refunds/" + r.ID,
 		}
 	case store.Succeeded:
 		return Text{
 			En: "this number has refunded " + r.Amount.String() + " already; a new number refunds once more",
-			Zh: "该请求号已成功退款" + r.Amount.String() + "元；换新请求号会再退一笔",
+			Zh: "该请求号已成功退款 " + r.Amount.String() + " 元；换新请求号会再退一笔",
 		}
 	}
 	if r.Rechecks > 0 {
 		return Text{
 			En: "the refund of " + r.Amount.String() + " under this number failed, as far as Alipay knows; should a request of it arrive late, it may still happen: repeat it with its own content, or wait a day before you use a new number",
-			Zh: "该请求号下的" + r.Amount.String() + "元退款已失败，支付宝目前没有该笔退款；但若此前的请求迟到，仍可能退款。请按原内容重试，或等待一天后再使用新的请求号",
+			Zh: "该请求号下的 " + r.Amount.String() + " 元退款已失败，支付宝目前没有该笔退款；但若此前的请求迟到，仍可能退款。请按原内容重试，或等待一天后再使用新的请求号",
 		}
 	}
 	return Text{
 		En: "the refund of " + r.Amount.String() + " under this number failed and nothing moved; other content wants a new number",
-		Zh: "该请求号下的" + r.Amount.String() + "元退款已失败，资金未变动；内容不同请使用新的请求号",
+		Zh: "该请求号下的 " + r.Amount.String() + " 元退款已失败，资金未变动；内容不同请使用新的请求号",
 	}
 }
 
@@ -331,13 +331,13 @@ var errNotGranted = errors.New("alirefund: the guard grants no approval")
 func becameText(r store.Refund) Text {
 	switch {
 	case r.Declined():
-		return Text{En: "declined by " + r.DeclinedBy + ": " + r.Message, Zh: "已被" + r.DeclinedBy + "驳回：" + r.Message}
+		return Text{En: "declined by " + r.DeclinedBy + ": " + r.Message, Zh: "已被 " + r.DeclinedBy + " 驳回：" + r.Message}
 	case r.Expired():
 		return Text{En: "nobody approved it in time; the same request asks anew", Zh: "逾期未审批；以原请求重试即重新申请"}
 	case r.ApprovedBy != "":
-		return Text{En: "approved by " + r.ApprovedBy, Zh: "已由" + r.ApprovedBy + "审批通过"}
+		return Text{En: "approved by " + r.ApprovedBy, Zh: "已由 " + r.ApprovedBy + " 审批通过"}
 	}
-	return Text{En: "it is " + string(r.State), Zh: "其状态为" + string(r.State)}
+	return Text{En: "it is " + string(r.State), Zh: "其状态为 " + string(r.State)}
 }
 
 func newProblem(code string, zh bool) problem {

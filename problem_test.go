@@ -171,7 +171,7 @@ func TestBadInput(t *testing.T) {
 func TestLanguages(t *testing.T) {
 	s := shoptest.NewShop(t)
 	for header, want := range map[string]string{
-		"zh-CN,zh;q=0.9,en;q=0.8": "out_trade_no与trade_no至少填写一个",
+		"zh-CN,zh;q=0.9,en;q=0.8": "out_trade_no 与 trade_no 至少填写一个",
 		"zh-TW":                   "至少填写一个",
 		"en-US":                   "out_trade_no or trade_no is required",
 		"":                        "out_trade_no or trade_no is required",
@@ -185,7 +185,7 @@ func TestLanguages(t *testing.T) {
 		}
 	}
 	r := s.Do(http.MethodPost, "/alipay/refunds", `{"outTradeNo":"1","refundAmount":"x"}`, "Accept-Language", "zh")
-	if !strings.Contains(r.Text, "refundAmount必须是以元为单位") || r.Pointers() != "/refundAmount" {
+	if !strings.Contains(r.Text, "refundAmount 必须是以元为单位") || r.Pointers() != "/refundAmount" {
 		t.Errorf("%s", r.Text)
 	}
 }

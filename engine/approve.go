@@ -56,7 +56,7 @@ func (e *Engine) Approve(ctx context.Context, id, actor string) (_ Result, err e
 // [*NotAwaitingError].
 func (e *Engine) Decline(ctx context.Context, id, actor, reason string) (Result, error) {
 	if strings.TrimSpace(reason) == "" {
-		return Result{}, invalid("/reason", "required", Text{En: "reason is required", Zh: "reason为必填字段"})
+		return Result{}, invalid("/reason", "required", Text{En: "reason is required", Zh: "reason 为必填字段"})
 	}
 	r, err := e.decidable(ctx, id, actor)
 	if err != nil {

@@ -58,10 +58,10 @@ func (e *Engine) auditable(day string) (time.Time, error) {
 	}
 	first, err := time.ParseInLocation(time.DateOnly, day, china)
 	if err != nil {
-		return first, invalid("/day", "date", Text{En: "day must be a day such as 2026-10-03", Zh: "day必须是日期，例如2026-10-03"})
+		return first, invalid("/day", "date", Text{En: "day must be a day such as 2026-10-03", Zh: "day 必须是日期，例如 2026-10-03"})
 	}
 	if !first.Before(midnight(time.Now())) {
-		return first, invalid("/day", "past", Text{En: "day must be over, in China", Zh: "day必须是已结束的日期（北京时间）"})
+		return first, invalid("/day", "past", Text{En: "day must be over, in China", Zh: "day 必须是已结束的日期（北京时间）"})
 	}
 	return first, nil
 }

@@ -29,7 +29,7 @@ func (e *Engine) merchant(ctx context.Context, name, token string) (merchant, wi
 	case e.app.AppAuthToken == nil:
 		return "", "", invalid("/app_auth_token", "required", Text{
 			En: "app_auth_token is required: Config.AppAuthToken is not set, so the merchant's token is not known",
-			Zh: "app_auth_token为必填字段:未配置Config.AppAuthToken,无法取得该商户的令牌",
+			Zh: "app_auth_token 为必填字段：未配置 Config.AppAuthToken，无法取得该商户的令牌",
 		})
 	}
 	token, err = answered(ctx, e, hookOf("AppAuthToken", store.Refund{}), func(ctx context.Context) (string, error) { return e.app.AppAuthToken(ctx, name) })

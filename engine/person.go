@@ -53,7 +53,7 @@ func (e *Engine) Redeliver(ctx context.Context, id string, event store.Event, ac
 	return done, err
 }
 
-var errNoActor = invalid("/actor", "required", Text{En: "actor is required", Zh: "actor为必填字段"})
+var errNoActor = invalid("/actor", "required", Text{En: "actor is required", Zh: "actor 为必填字段"})
 
 // redeliver makes an event due once more and delivers it.
 func (e *Engine) redeliver(ctx context.Context, id string, event store.Event, actor string) (store.Refund, bool, error) {

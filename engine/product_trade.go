@@ -121,7 +121,7 @@ func (e *Engine) resolveOrder(ctx context.Context, request RefundRequest, mercha
 	if request.OutTradeNo != "" && request.OutTradeNo != order {
 		return "", invalid("/trade_no", "agree", Text{
 			En: "trade_no and out_trade_no belong to different orders; give one of them",
-			Zh: "trade_no与out_trade_no不是同一笔订单，请只传其中一个",
+			Zh: "trade_no 与 out_trade_no 不是同一笔订单，请只传其中一个",
 		})
 	}
 	return order, nil
@@ -189,6 +189,6 @@ func wantsOwnNumber(r store.Refund, total money.Amount) error {
 	}
 	return invalid("/out_request_no", "partial", Text{
 		En: fmt.Sprintf("a partial refund (%s of %s) wants its own number: out_request_no is required", r.Amount, total),
-		Zh: fmt.Sprintf("部分退款(%s/%s)必须传入自己的退款请求号out_request_no", r.Amount, total),
+		Zh: fmt.Sprintf("部分退款（%s/%s）必须传入自己的退款请求号 out_request_no", r.Amount, total),
 	})
 }

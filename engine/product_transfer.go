@@ -20,7 +20,7 @@ func transferPacket(notifyURL string, content gateway.FundTransRefund) (store.Re
 	if notifyURL != "" {
 		err = invalid("/notify_url", "unknown", Text{
 			En: "notify_url is no parameter of " + gateway.MethodFundTransRefund + ", which is notified to the application's gateway",
-			Zh: gateway.MethodFundTransRefund + "没有notify_url参数，其结果通知到应用网关",
+			Zh: gateway.MethodFundTransRefund + " 没有 notify_url 参数，其结果通知到应用网关",
 		})
 	}
 	return store.Refund{Method: gateway.MethodFundTransRefund}, content, err

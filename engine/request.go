@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -48,10 +49,10 @@ func newRules() (*rules, error) {
 	return r, errors.Join(
 		entranslations.RegisterDefaultTranslations(r.validate, r.en),
 		zhtranslations.RegisterDefaultTranslations(r.validate, r.zh),
-		own("amount", isAmount, "{0} must be between 0.01 and 100000000.00 yuan", "{0}必须在0.01元到100000000.00元之间"),
-		own("plain", isPlain, "{0} must have no control characters, no invisible ones, and no blanks at its ends; it has {1}", "{0}不能包含控制字符和不可见字符，首尾不能有空白；其中有{1}"),
-		own("startsnotwith", nil, "{0} must not begin with {1}", "{0}不能以{1}开头"),
-		own("required_without", nil, "{0} or {1} is required", "{0}与{1}至少填写一个"),
+		own("amount", isAmount, "{0} must be between 0.01 and 100000000.00 yuan", "{0} 必须在 0.01 元到 100000000.00 元之间"),
+		own("plain", isPlain, "{0} must have no control characters, no invisible ones, and no blanks at its ends; it has {1}", "{0} 不能包含控制字符和不可见字符，首尾不能有空白；其中有 {1}"),
+		own("startsnotwith", nil, "{0} must not begin with {1}", "{0} 不能以 {1} 开头"),
+		own("required_without", nil, "{0} or {1} is required", "{0} 与 {1} 至少填写一个"),
 	)
 }
 
@@ -131,16 +132,27 @@ func (r *rules) check(request any) error {
 	out := &ValidationError{}
 	for _, e := range wrong {
 		_, path, _ := strings.Cut(e.Namespace(), ".")
-		f := FieldError{Pointer: pointer(path), Rule: e.Tag(), Detail: Text{En: e.Translate(r.en), Zh: e.Translate(r.zh)}}
+		f := FieldError{Pointer: pointer(path), Rule: e.Tag(), Detail: Text{En: e.Translate(r.en), Zh: spaced(e.Translate(r.zh))}}
 		if e.Tag() == "amount" {
 			f.Rule = RuleRange
 			if e.Value() == money.Amount(0) { // which is none
-				f.Rule, f.Detail = "required", Text{En: e.Field() + " is a required field", Zh: e.Field() + "为必填字段"}
+				f.Rule, f.Detail = "required", Text{En: e.Field() + " is a required field", Zh: e.Field() + " 为必填字段"}
 			}
 		}
 		out.Fields = append(out.Fields, f)
 	}
 	return out
+}
+
+var (
+	latinBehindHan = regexp.MustCompile(`(\p{Han})([0-9A-Za-z])`)
+	hanBehindLatin = regexp.MustCompile(`([0-9A-Za-z\]])(\p{Han})`)
+)
+
+// spaced puts the blanks around Latin words and figures that the validator's own Chinese
+// texts lack.
+func spaced(text string) string {
+	return hanBehindLatin.ReplaceAllString(latinBehindHan.ReplaceAllString(text, "$1 $2"), "$1 $2")
 }
 
 // pointer turns a[0].b into /a/0/b.
@@ -159,6 +171,6 @@ func chooseNotifyURL(app App, asked string) (string, error) {
 	}
 	return "", invalid("/notify_url", "allowed", Text{
 		En: "notify_url must be one of the application's own (App.NotifyURL, App.NotifyURLs)",
-		Zh: "notify_url必须是本应用配置的通知地址之一(App.NotifyURL、App.NotifyURLs)",
+		Zh: "notify_url 必须是本应用配置的通知地址之一（App.NotifyURL、App.NotifyURLs）",
 	})
 }

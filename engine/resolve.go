@@ -18,10 +18,10 @@ func (e *Engine) Resolve(ctx context.Context, id string, outcome store.State, ac
 	case outcome == store.Failed:
 		finding = store.Refusal
 	case outcome != store.Succeeded:
-		return Result{}, invalid("/outcome", "oneof", Text{En: "outcome must be succeeded or failed", Zh: "outcome必须是succeeded或failed"})
+		return Result{}, invalid("/outcome", "oneof", Text{En: "outcome must be succeeded or failed", Zh: "outcome 必须是 succeeded 或 failed"})
 	}
 	if strings.TrimSpace(actor) == "" || strings.TrimSpace(reason) == "" {
-		return Result{}, invalid("/reason", "required", Text{En: "actor and reason are required", Zh: "actor和reason为必填字段"})
+		return Result{}, invalid("/reason", "required", Text{En: "actor and reason are required", Zh: "actor 和 reason 为必填字段"})
 	}
 	r, err := e.find(ctx, id)
 	switch {

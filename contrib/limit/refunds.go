@@ -161,7 +161,7 @@ func (p *purses) take(key string, amount money.Amount, now time.Time) (taken []*
 	if p.budget.Amount > 0 && amount > p.budget.Amount {
 		return nil, &alirefund.ReasonError{Reason: alirefund.Text{
 			En: p.whose.En + " may refund no more than " + p.budget.Amount.String() + " at once",
-			Zh: p.whose.Zh + "单笔退款不得超过" + p.budget.Amount.String() + "元",
+			Zh: p.whose.Zh + "单笔退款不得超过 " + p.budget.Amount.String() + " 元",
 		}}
 	}
 	from := p.of(key, now)
@@ -178,28 +178,28 @@ func (p *purses) take(key string, amount money.Amount, now time.Time) (taken []*
 func (p *purses) reason(wait time.Duration) alirefund.Text {
 	var en, zh []string
 	if p.budget.Refunds > 0 {
-		en, zh = append(en, strconv.Itoa(p.budget.Refunds)), append(zh, strconv.Itoa(p.budget.Refunds)+"笔")
+		en, zh = append(en, strconv.Itoa(p.budget.Refunds)), append(zh, strconv.Itoa(p.budget.Refunds)+" 笔")
 	}
 	if p.budget.Amount > 0 {
-		en, zh = append(en, p.budget.Amount.String()+" yuan"), append(zh, p.budget.Amount.String()+"元")
+		en, zh = append(en, p.budget.Amount.String()+" yuan"), append(zh, p.budget.Amount.String()+" 元")
 	}
 	return alirefund.Text{
 		En: "refunds of " + p.whose.En + " are limited to " + strings.Join(en, " and to ") + " within " + p.budget.Per.String() + "; repeat the request after " + seconds(wait) + " s",
-		Zh: p.whose.Zh + "在" + inChinese(p.budget.Per) + "内最多退款" + strings.Join(zh, "、") + "，请在" + seconds(wait) + "秒后以原请求重试",
+		Zh: p.whose.Zh + "在 " + inChinese(p.budget.Per) + "内最多退款 " + strings.Join(zh, "、") + "，请在 " + seconds(wait) + " 秒后以原请求重试",
 	}
 }
 
-// inChinese names a duration, such as 1小时30分钟.
+// inChinese names a duration, such as 1 小时 30 分钟.
 func inChinese(d time.Duration) string {
-	text := ""
+	var parts []string
 	for _, unit := range []struct {
 		is   time.Duration
 		name string
 	}{{time.Hour, "小时"}, {time.Minute, "分钟"}, {time.Second, "秒"}} {
 		if n := d / unit.is; n > 0 {
-			text += strconv.FormatInt(int64(n), 10) + unit.name
+			parts = append(parts, strconv.FormatInt(int64(n), 10)+" "+unit.name)
 			d %= unit.is
 		}
 	}
-	return text
+	return strings.Join(parts, " ")
 }

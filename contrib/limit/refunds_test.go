@@ -58,7 +58,7 @@ func actorsBudget(t *testing.T) {
 	s.Expect(refund(s, "li", "R1", "1.00"), 200, "succeeded")
 	s.Expect(refund(s, "li", "R2", "1.00"), 200, "succeeded")
 	expectWait(t, refund(s, "li", "R3", "1.00"), "1794", "refunds of this actor are limited to 2 within 1h0m0s; repeat the request after 1794 s")
-	expectWait(t, refund(s, "li", "R3", "1.00", "Accept-Language", "zh-CN"), "1791", "该操作人在1小时内最多退款2笔，请在1791秒后以原请求重试")
+	expectWait(t, refund(s, "li", "R3", "1.00", "Accept-Language", "zh-CN"), "1791", "该操作人在 1 小时内最多退款 2 笔，请在 1791 秒后以原请求重试")
 	s.Expect(refund(s, "wang", "R4", "1.00"), 200, "succeeded")
 	s.Expect(refund(s, "li", "R2", "1.00"), 200, "succeeded") // which is known
 	if rows, err := s.Module.List(t.Context(), store.Filter{}); len(rows) != 3 || err != nil {
@@ -82,7 +82,7 @@ func amounts(t *testing.T) {
 		App:   limit.Budget{Amount: 1000_00, Per: 24 * time.Hour},
 	})
 	r := refund(s, "li", "R1", "600.01", "Accept-Language", "zh")
-	if r.Status != 403 || r.Str("code") != "vetoed" || r.Str("detail") != "该操作人单笔退款不得超过600.00元" || r.Header.Get("Retry-After") != "" {
+	if r.Status != 403 || r.Str("code") != "vetoed" || r.Str("detail") != "该操作人单笔退款不得超过 600.00 元" || r.Header.Get("Retry-After") != "" {
 		t.Errorf("%d %s", r.Status, r.Text)
 	}
 	s.Expect(refund(s, "li", "R2", "600.00"), 200, "succeeded")

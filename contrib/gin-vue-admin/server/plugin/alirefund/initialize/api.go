@@ -10,7 +10,7 @@ func APIs() {
 	const group = "支付宝退款"
 	utils.RegisterApis(
 		model.SysApi{Path: "/alirefund/refunds", Description: "交易退款", ApiGroup: group, Method: "POST"},
-		model.SysApi{Path: "/alirefund/coupon-refunds", Description: "红包退回", ApiGroup: group, Method: "POST"},
+		model.SysApi{Path: "/alirefund/coupon-refunds", Description: "红包退款", ApiGroup: group, Method: "POST"},
 		model.SysApi{Path: "/alirefund/unfreezes", Description: "预授权解冻", ApiGroup: group, Method: "POST"},
 		model.SysApi{Path: "/alirefund/refunds", Description: "退款列表", ApiGroup: group, Method: "GET"},
 		model.SysApi{Path: "/alirefund/refunds/:id", Description: "退款详情，结果未知时向支付宝查询", ApiGroup: group, Method: "GET"},
