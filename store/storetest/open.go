@@ -95,6 +95,23 @@ var openTests = []test{
 			t.Errorf("out_order_no %q", got)
 		}
 	}},
+	{"a pending refund is promised later on, and nothing of it fails for not being sent", func(t *testing.T, s store.Store) {
+		r := trade("order", "number")
+		before := mustOpen(t, s, r, unlimited, store.Created)
+		r.Promised = true
+		after := mustOpen(t, s, r, unlimited, store.Exists)
+		same(t, "Get", mustGet(t, s, r.ID), after)
+		if before.Promised || !after.Promised {
+			t.Errorf("promised before: %t, after: %t", before.Promised, after.Promised)
+		}
+		if r.Promised = false; !mustOpen(t, s, r, unlimited, store.Exists).Promised {
+			t.Error("the promise was taken back")
+		}
+		settled, changed, err := s.Settle(t.Context(), r.ID, store.Settlement{Source: store.ByAnswer, Finding: store.NotSent})
+		if err != nil || changed || settled.State != store.Pending || settled.Next.IsZero() {
+			t.Errorf("not sent: %s, changed %t, %v; due %v", settled.State, changed, err, settled.Next)
+		}
+	}},
 	{"other content is a conflict", func(t *testing.T, s store.Store) {
 		first := coupon("auth", "number")
 		first.Request = store.JSON(`{"amount":"1.00"}`)
