@@ -115,8 +115,8 @@ func decode(body []byte, fields []jsonField) (written map[string]string, err err
 	switch {
 	case broken != nil:
 		return nil, broken
-	case len(wrong.Fields) > 0:
-		return written, &wrong.ValidationError
+	case len(wrong.list) > 0:
+		return written, &ValidationError{Fields: wrong.list}
 	}
 	return written, nil
 }
@@ -140,17 +140,20 @@ func find(fields []jsonField, name string) int {
 	return -1
 }
 
+// mostWrong is how many wrong fields are named: a list may have thousands.
+const mostWrong = 100
+
 // wrongFields are the fields of a body that cannot be read, each once.
-type wrongFields struct{ ValidationError }
+type wrongFields struct{ list []FieldError }
 
 func (w *wrongFields) has(at string) bool {
-	return slices.ContainsFunc(w.Fields, func(f FieldError) bool { return f.Pointer == at })
+	return slices.ContainsFunc(w.list, func(f FieldError) bool { return f.Pointer == at })
 }
 
 // refuse says of the field at a pointer which rule it breaks. The words follow its name.
 func (w *wrongFields) refuse(at, rule string, words Text) {
-	if !w.has(at) {
-		w.Fields = append(w.Fields, FieldError{Pointer: at, Rule: rule, Detail: Text{En: at[1:] + " " + words.En, Zh: at[1:] + " " + words.Zh}})
+	if len(w.list) < mostWrong && !w.has(at) {
+		w.list = append(w.list, FieldError{Pointer: at, Rule: rule, Detail: Text{En: at[1:] + " " + words.En, Zh: at[1:] + " " + words.Zh}})
 	}
 }
 
@@ -222,19 +225,18 @@ const deepest = 3
 // alsoWrong adds to unread, the fields of a request that could not be read, what is wrong
 // with its others, in the order of its fields.
 func alsoWrong(unread *ValidationError, check error, request any) *ValidationError {
-	all := wrongFields{*unread}
-	var others *ValidationError
-	if errors.As(check, &others) {
+	all := wrongFields{unread.Fields}
+	if others, ok := errors.AsType[*ValidationError](check); ok {
 		for _, f := range others.Fields {
 			if top := "/" + strings.Split(f.Pointer, "/")[1]; !all.has(f.Pointer) && !all.has(top) {
-				all.Fields = append(all.Fields, f)
+				all.list = append(all.list, f)
 			}
 		}
 	}
 	fields := fieldsOf(request)
 	place := func(f FieldError) int { return find(fields, strings.Split(f.Pointer, "/")[1]) }
-	slices.SortStableFunc(all.Fields, func(a, b FieldError) int { return cmp.Compare(place(a), place(b)) })
-	return &all.ValidationError
+	slices.SortStableFunc(all.list, func(a, b FieldError) int { return cmp.Compare(place(a), place(b)) })
+	return &ValidationError{Fields: all.list}
 }
 
 // asWritten returns a [*ValidationError] with the names by which the caller wrote

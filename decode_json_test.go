@@ -50,6 +50,15 @@ func TestBrokenJSONIsLocated(t *testing.T) {
 	}
 }
 
+// A long list of what is wrong is named in part.
+func TestManyWrongFields(t *testing.T) {
+	s := shoptest.NewShop(t)
+	r := s.Refund(`{"out_trade_no":"1","refund_amount":1,"query_options":[` + strings.Repeat("0,", 30000) + `0]}`)
+	if n := len(strings.Fields(r.Pointers())); r.Status != 422 || n != 101 || !strings.Contains(r.Pointers(), "/query_options/99") { // and that it is too long
+		t.Errorf("%d, %d fields: %.300s", r.Status, n, r.Text)
+	}
+}
+
 // Every amount of every route is told by its own code and words that it is missing, no
 // amount, too precise, or out of range.
 func TestAmountsAreToldApart(t *testing.T) {

@@ -104,8 +104,7 @@ func (m *Module) refund(c *gin.Context, request any, then func(context.Context, 
 		return
 	}
 	written, err := decodeBody(c, request)
-	var unread *ValidationError
-	if errors.As(err, &unread) {
+	if unread, ok := errors.AsType[*ValidationError](err); ok {
 		err = alsoWrong(unread, asWritten(e.Check(request), written), request)
 	}
 	if err != nil {
