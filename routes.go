@@ -30,6 +30,9 @@ import (
 // A caller who sends Prefer: respond-async is answered 202 as soon as a refund is recorded;
 // see [RefundRequest].
 //
+// A caller who sends Prefer: respond-async is answered 202 as soon as a refund is recorded;
+// see [RefundRequest].
+//
 // guard decides who may; it aborts the context to refuse, and names the actor
 // by [SetActor], and the application by [SetApp] if there are several; who may approve and
 // decline it says by [GrantApproval]. more runs behind it. A nil guard panics, at start-up and not at
