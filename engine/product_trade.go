@@ -52,8 +52,8 @@ type RefundRequest struct {
 	// Actor is who asks; it stands in the refund's record.
 	Actor string `json:"-"`
 	// Async returns as soon as the refund is recorded, with [ErrUnresolved], unless it is
-	// settled already. It is sent by this process, or by [Engine.Run] if that dies; the
-	// hooks tell what became of it. Without Run nobody does.
+	// settled already, or awaits approval. It is sent by this process, or by [Engine.Run] if
+	// that dies; the hooks tell what became of it. Without Run nobody does.
 	Async bool `json:"-"`
 }
 

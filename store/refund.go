@@ -94,6 +94,7 @@ type Refund struct {
 	ApprovalUntil time.Time `json:"approval_until,omitzero"`
 	ApprovedBy    string    `json:"approved_by,omitempty"`
 	DeclinedBy    string    `json:"declined_by,omitempty"` // Message says why
+
 	// Promised: it is sent, by Run if by nobody else, and does not fail because a send did
 	// not leave: it was approved, or who asked for it was answered before it was sent.
 	Promised bool `json:"promised,omitempty"`
