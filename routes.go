@@ -12,6 +12,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/alirefund/alirefund/engine"
+	"github.com/alirefund/alirefund/internal/guarding"
 	"github.com/alirefund/alirefund/store"
 )
 
@@ -33,7 +34,8 @@ import (
 // A caller who sends Prefer: respond-async is answered 202 as soon as a refund is recorded;
 // see [RefundRequest].
 //
-// guard decides who may; it aborts the context to refuse, and names the actor
+// guard decides who may; it aborts the context to refuse (what it has answered goes no
+// further in any case), and names the actor
 // by [SetActor], and the application by [SetApp] if there are several; who may approve and
 // decline it says by [GrantApproval]. more runs behind it. A nil guard panics, at start-up and not at
 // night: [AlreadyProtected] is the way to say that none is needed.
@@ -42,7 +44,7 @@ func (m *Module) MountRefunds(r gin.IRouter, guard gin.HandlerFunc, more ...gin.
 		panic("alirefund: MountRefunds wants a guard; alirefund.AlreadyProtected says that the group has one")
 	}
 	chain := func(last ...gin.HandlerFunc) []gin.HandlerFunc {
-		return slices.Concat([]gin.HandlerFunc{limitBody, guard}, more, last)
+		return slices.Concat([]gin.HandlerFunc{limitBody}, guarding.Behind(guard, m.unaborted), more, last)
 	}
 	r.POST("/refunds", chain(m.postRefund)...)
 	r.POST("/coupon-refunds", chain(m.postCouponRefund)...)
@@ -53,6 +55,11 @@ func (m *Module) MountRefunds(r gin.IRouter, guard gin.HandlerFunc, more ...gin.
 	r.GET("/audits/:day", chain(m.getAudit)...)
 	r.POST("/refunds/:id/approve", chain(mayApprove, m.postApprove)...)
 	r.POST("/refunds/:id/decline", chain(mayApprove, m.postDecline)...)
+}
+
+// unaborted tells of a guard that refuses and does not abort.
+func (m *Module) unaborted(c *gin.Context) {
+	m.Logger().WarnContext(c.Request.Context(), "the guard has answered and not aborted; the request goes no further", "status", c.Writer.Status())
 }
 
 // MountNotify adds the routes that listen:

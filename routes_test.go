@@ -42,6 +42,38 @@ func TestOrderOfTheChain(t *testing.T) {
 	}
 }
 
+// A guard that refuses and forgets to abort moves no money; one that goes on by itself
+// hinders nothing.
+func TestGuardThatDoesNotAbort(t *testing.T) {
+	for name, test := range map[string]struct {
+		guard  gin.HandlerFunc
+		status int
+		moved  string
+	}{
+		"answers":      {func(c *gin.Context) { c.JSON(http.StatusUnauthorized, gin.H{"msg": "no"}) }, 401, ""},
+		"answers 200":  {func(c *gin.Context) { c.String(http.StatusOK, "please log in") }, 200, ""},
+		"sets status":  {func(c *gin.Context) { c.Status(http.StatusForbidden) }, 403, ""},
+		"goes on":      {func(c *gin.Context) { c.Next() }, 200, "R1=8.88"},
+		"lets it pass": {func(*gin.Context) {}, 200, "R1=8.88"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log shoptest.Log
+			s := shoptest.NewShop(t, func(c *alirefund.Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+			s.Trade()
+			s.Router = gin.New()
+			s.Module.MountRefunds(s.Router.Group("/alipay"), test.guard)
+			r := s.Refund(shoptest.Partly)
+			if r.Status != test.status || test.moved == "" && strings.Contains(r.Text, "state") {
+				t.Errorf("%d %s", r.Status, r.Text)
+			}
+			s.ExpectMoved(test.moved)
+			if got := len(log.Lines("not aborted")) > 0; got != (test.moved == "") {
+				t.Errorf("logged: %v", got)
+			}
+		})
+	}
+}
+
 // Both seed documents' examples, as they are written there.
 func TestSeedExamples(t *testing.T) {
 	s := shoptest.NewShop(t)

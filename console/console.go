@@ -24,6 +24,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/alirefund/alirefund"
+	"github.com/alirefund/alirefund/internal/guarding"
 	"github.com/alirefund/alirefund/store"
 )
 
@@ -95,9 +96,12 @@ func Mount(e Engine, r gin.IRouter, guard gin.HandlerFunc, options ...Option) {
 	for _, option := range options {
 		option(s)
 	}
+	unaborted := func(c *gin.Context) {
+		e.Logger().WarnContext(c.Request.Context(), "the console's guard has answered and not aborted; the request goes no further", "status", c.Writer.Status())
+	}
 	at := func(method, path string, last gin.HandlerFunc) {
 		depth := max(strings.Count(path, "/")-1, 0)
-		r.Handle(method, path, guard, func(c *gin.Context) { s.protect(c, depth) }, last)
+		r.Handle(method, path, append(guarding.Behind(guard, unaborted), func(c *gin.Context) { s.protect(c, depth) }, last)...)
 	}
 	if group, ok := r.(interface{ BasePath() string }); !ok || !strings.HasSuffix(group.BasePath(), "/") {
 		at(http.MethodGet, "", s.addSlash)

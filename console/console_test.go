@@ -353,6 +353,16 @@ func TestGuard(t *testing.T) {
 	}
 }
 
+// A guard that refuses and forgets to abort shows nothing.
+func TestGuardThatDoesNotAbort(t *testing.T) {
+	d := newDesk(t)
+	d.Router = gin.New()
+	console.Mount(d.Module, d.Router.Group("/ops"), func(c *gin.Context) { c.String(http.StatusUnauthorized, "no") })
+	if r := d.Do(http.MethodGet, "/ops/", ""); r.Status != http.StatusUnauthorized || r.Text != "no" {
+		t.Errorf("%d %s", r.Status, r.Text)
+	}
+}
+
 // Nobody acts without a grant, without a name, or from another site; nor by a GET.
 func TestReadOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

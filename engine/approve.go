@@ -24,7 +24,7 @@ func (e *Engine) Approve(ctx context.Context, id, actor string) (_ Result, err e
 	switch {
 	case repeated:
 	case r.State != store.AwaitingApproval:
-		return Result{Refund: r, Repeated: true}, &NotAwaitingError{Refund: r}
+		return Result{Refund: r, Delivered: e.Delivered(r), Repeated: true}, &NotAwaitingError{Refund: r}
 	case !r.MayApprove(actor):
 		return Result{Refund: r}, ErrSelfApproval
 	}

@@ -517,3 +517,19 @@ func TestNeedsApprovalFails(t *testing.T) {
 	}
 	expectSilence(s)
 }
+
+// What is too late is told all that is true of the refund, that its hook has run as well.
+func TestApprovalOfWhatIsDone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := fourEyes(t)
+		id := asked(s)
+		s.Expect(approve(s, id), 200, "succeeded")
+		unasked := s.Refund(shoptest.Numbered("R2", "1.00"))
+		s.Expect(unasked, 200, "succeeded")
+		for _, r := range []shoptest.Reply{approve(s, unasked.Str("id")), decline(s, id, "another")} {
+			if r.Status != 409 || r.Body["delivered"] != true {
+				t.Errorf("%d %s", r.Status, r.Text)
+			}
+		}
+	})
+}
