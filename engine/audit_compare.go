@@ -21,12 +21,14 @@ import (
 const (
 	// auditPage is how many refunds of the ledger are read at once.
 	auditPage = 500
-	// mostAlone bounds the ledger's refunds that no bill of the day has. More of them are
-	// not a difference, but the bill of another merchant, or the ledger of another.
-	mostAlone = 20_000
 	// mostNamed bounds the differences of one kind that are named, beside their number.
 	mostNamed = 100
 )
+
+// mostAlone bounds the ledger's refunds that no bill of the day has, and a bill's of which
+// Alipay knows nothing. More of them are not a difference, but the bill of another merchant,
+// or the ledger of another.
+var mostAlone = 20_000
 
 // auditRound is about how many rows are looked at in one more reading of both sides.
 var auditRound = 50_000
@@ -409,6 +411,8 @@ func (c *comparing) unknown(ctx context.Context, asked store.Refund, row bill.Ro
 		d.Kind = DiffersUnanswered
 		c.differ(d)
 		return ctx.Err()
+	case asked.Amount == 0 && c.audit.Counts[DiffersUnproven] == mostAlone:
+		return fmt.Errorf("%w: Alipay knows nothing of %d of its refunds", ErrOtherBill, mostAlone)
 	case asked.Amount == 0:
 		d.Attention = true
 		c.differ(d)

@@ -359,6 +359,27 @@ func TestAuditOfAnotherLedger(t *testing.T) {
 	})
 }
 
+// Nor is one whose refunds Alipay does not know: it is asked about so many, and no more.
+func TestAuditOfAnInventedBill(t *testing.T) {
+	defer engine.SetMostAlone(5)()
+	for invented, want := range map[int]error{5: nil, 50: alirefund.ErrOtherBill} {
+		synctest.Test(t, func(t *testing.T) {
+			s := shoptest.NewShop(t)
+			refundOf(s, 1)
+			for n := range invented {
+				s.Alipay.SpoilBill(alipaytest.BillFault{Kind: alipaytest.BillInvents, Day: "2000-01-01", OutTradeNo: "T1", OutRequestNo: fmt.Sprint("X", n), TradeNo: "1", Amount: 1})
+			}
+			until(t, 2, 10, 30)
+			if _, err := s.Module.Audit(t.Context(), "2000-01-01"); !errors.Is(err, want) {
+				t.Errorf("%d invented: %v", invented, err)
+			}
+			if n := s.Calls(gateway.MethodRefundQuery); n > 6 {
+				t.Errorf("%d invented: Alipay was asked %d times", invented, n)
+			}
+		})
+	}
+}
+
 // A day that differs in much is looked at in parts, and says the same.
 func TestAuditInParts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -7,3 +7,10 @@ func SetAuditRound(rows int) (restore func()) {
 	auditRound = rows
 	return func() { auditRound = was }
 }
+
+// SetMostAlone is SetAuditRound for how much may be on one side alone.
+func SetMostAlone(refunds int) (restore func()) {
+	was := mostAlone
+	mostAlone = refunds
+	return func() { mostAlone = was }
+}
