@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/alirefund/alirefund/store"
@@ -107,9 +108,16 @@ func (e *Engine) tellAudit(ctx context.Context, found Audit) (Audit, error) {
 	return found, hookErr
 }
 
-// same tells whether an audit finds what the last one did.
+// same tells whether an audit finds what the last one did. In what words a bill could not be
+// had does not matter: they may name a time or a connection.
 func (a Audit) same(found Audit) bool {
 	found.At, found.Settled, found.Delivered = a.At, a.Settled, a.Delivered
+	found.NotComparable = slices.Clone(found.NotComparable)
+	for i := range found.NotComparable {
+		if n := &found.NotComparable[i]; n.Why != "" && i < len(a.NotComparable) && a.NotComparable[i].Why != "" {
+			n.Why = a.NotComparable[i].Why
+		}
+	}
 	one, err := json.Marshal(a)
 	other, err2 := json.Marshal(found)
 	return err == nil && err2 == nil && string(one) == string(other)

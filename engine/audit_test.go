@@ -380,6 +380,33 @@ func TestAuditOfAnInventedBill(t *testing.T) {
 	}
 }
 
+// Why a merchant's bill could not be had may be said in other words each time: what was
+// found is the same all the same.
+func TestAuditIsTheSameInOtherWords(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, h := morningShop(t)
+		s.Config.AppAuthToken = func(context.Context, string) (string, error) { return "", fmt.Errorf("down at %v", time.Now()) }
+		s.Restart()
+		refundOf(s, 1)
+		r := store.Refund{
+			Kind: store.Trade, App: s.Config.App.ID, Merchant: "M", OutTradeNo: "T1", OutRequestNo: "R", Amount: 1,
+			State: store.Succeeded, Origin: store.FromRequest, Source: store.ByAnswer,
+		}.Identify()
+		if _, _, err := s.Config.Store.Open(t.Context(), r, store.Limit{}, nil); err != nil {
+			t.Fatal(err)
+		}
+		until(t, 2, 10, 30)
+		for range 2 {
+			time.Sleep(time.Minute)
+			if a, err := s.Module.Audit(t.Context(), "2000-01-01"); err != nil || len(a.NotComparable) != 1 || a.NotComparable[0].Why == "" {
+				t.Fatalf("%+v, %v", a, err)
+			}
+		}
+		h.expect(t, "2000-01-01 partly")
+	})
+}
+
 // A day that differs in much is looked at in parts, and says the same.
 func TestAuditInParts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
