@@ -316,7 +316,8 @@ func (c *comparing) hereOf(ctx context.Context, asked store.Refund, row bill.Row
 			same := r.OutRequestNo == asked.OutRequestNo ||
 				r.OutRequestNo == "" && (r.Amount == 0 || r.Amount == row.Amount) ||
 				row.OutRequestNo == "" && r.Amount == row.Amount && r.State == store.Succeeded
-			if same && r.Merchant == asked.Merchant && (r.TradeNo == "" || r.TradeNo == row.TradeNo) && !c.seen[r.ID] {
+			own := counts(r) && c.recordedThatDay(r) && !c.tally.differs(bucketOf(r.ID)) // it has a row of its own
+			if same && !own && r.Merchant == asked.Merchant && (r.TradeNo == "" || r.TradeNo == row.TradeNo) && !c.seen[r.ID] {
 				return r, nil
 			}
 		}

@@ -407,6 +407,28 @@ func TestAuditIsTheSameInOtherWords(t *testing.T) {
 	})
 }
 
+// A row without its own number is that of the refund which has none in the bill, and not of
+// another of the order, of the same amount, that has.
+func TestAuditOfARowWithoutANumberAmongSeveral(t *testing.T) {
+	t.Parallel()
+	for _, number := range []string{"R1", "R2", "R3"} {
+		synctest.Test(t, func(t *testing.T) {
+			s := shoptest.NewShop(t)
+			s.Alipay.AddTrade(alipaytest.Trade{OutTradeNo: "T1"})
+			for _, n := range []string{"R1", "R2", "R3"} {
+				s.Expect(s.Refund(`{"out_trade_no":"T1","refund_amount":"1.00","out_request_no":"`+n+`"}`), 200, "succeeded")
+				time.Sleep(time.Minute)
+			}
+			s.Alipay.SpoilBill(alipaytest.BillFault{Kind: alipaytest.BillNumberless, Day: "2000-01-01", OutTradeNo: "T1", OutRequestNo: number})
+			until(t, 3, 10, 30)
+			a, err := s.Module.Audit(t.Context(), "2000-01-01")
+			if err != nil || a.Verdict != alirefund.AuditAgreed || a.Agreed != 3 || a.Ledger != a.Bill {
+				t.Errorf("%s: %+v, %v", number, a, err)
+			}
+		})
+	}
+}
+
 // A day that differs in much is looked at in parts, and says the same.
 func TestAuditInParts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
