@@ -143,32 +143,7 @@ func (e *Engine) recordNoticed(ctx context.Context, n *notify.Notification, numb
 // refund. What it does not is asked about by the number that a refund has which was given
 // none; only then it is recorded without.
 func (e *Engine) unnumberedNotice(ctx context.Context, n *notify.Notification, rows []store.Refund) error {
-	var pending, settled []store.Refund
-	unclear, found := false, false // found: the notification made us find one
-	for _, r := range rows {
-		switch r.State {
-		case store.Pending:
-			pending = append(pending, r)
-		case store.Succeeded:
-			settled = append(settled, r)
-		case store.AwaitingApproval:
-			switch asked, _, err := e.askUnsent(ctx, r); {
-			case asked.State == store.Succeeded:
-				settled, found = append(settled, asked), true
-			case err != nil:
-				unclear = true
-			}
-		}
-	}
-	for _, r := range pending {
-		r, said := e.hear(ctx, r, nil) // no claim, which the next question might outlast
-		switch {
-		case r.State == store.Succeeded:
-			settled, found = append(settled, r), true
-		case r.State == store.Pending && (said != notFound || r.AwaitsConfirmation()):
-			unclear = true
-		}
-	}
+	settled, unclear, found := e.askUnnumbered(ctx, rows)
 	if err := e.deliverAll(ctx, settled, nil); err != nil {
 		return err
 	}
@@ -200,6 +175,38 @@ func (e *Engine) unnumberedNotice(ctx context.Context, n *notify.Notification, r
 		return e.recordExternal(ctx, r.IdentifyBy("refunded", n.OutTradeNo(), n.TradeNo(), at, n.Get("refund_fee")))
 	}
 	return e.recordExternal(ctx, r.IdentifyBy("notify_id", n.ID))
+}
+
+// askUnnumbered asks about the refunds that a notification without a number may mean. It
+// returns those that have succeeded, and whether any of the others may have, and whether one
+// was found only now.
+func (e *Engine) askUnnumbered(ctx context.Context, rows []store.Refund) (settled []store.Refund, unclear, found bool) {
+	var pending []store.Refund
+	for _, r := range rows {
+		switch r.State {
+		case store.Pending:
+			pending = append(pending, r)
+		case store.Succeeded:
+			settled = append(settled, r)
+		case store.AwaitingApproval:
+			switch asked, _, err := e.askUnsent(ctx, r); {
+			case asked.State == store.Succeeded:
+				settled, found = append(settled, asked), true
+			case err != nil:
+				unclear = true
+			}
+		}
+	}
+	for _, r := range pending {
+		r, said := e.hear(ctx, r, nil) // no claim, which the next question might outlast
+		switch {
+		case r.State == store.Succeeded:
+			settled, found = append(settled, r), true
+		case r.State == store.Pending && (said != notFound || r.AwaitsConfirmation()):
+			unclear = true
+		}
+	}
+	return settled, unclear, found
 }
 
 // atTheTime tells whether one of these refunds was sent last when the notification says
