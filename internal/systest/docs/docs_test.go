@@ -72,7 +72,8 @@ func TestPagesNameRealTests(t *testing.T) {
 		t.Fatal(err)
 	}
 	for page, least := range map[string]int{
-		"README.md": 0, "README.zh-CN.md": 0, "docs/guarantees.md": 40, "docs/questions.md": 20, "docs/questions.zh-CN.md": 20,
+		"README.md": 0, "README.zh-CN.md": 0, "docs/guarantees.md": 40, "docs/guarantees.zh-CN.md": 40,
+		"docs/questions.md": 20, "docs/questions.zh-CN.md": 20,
 	} {
 		found := test.FindAllStringSubmatch(read(t, page), -1)
 		if len(found) < least {
@@ -98,6 +99,22 @@ func TestReadmeNamesTheVersions(t *testing.T) {
 				t.Errorf("%s does not name %s", page, version)
 			}
 		}
+	}
+}
+
+// The promises name the same tests in both languages, row by row.
+func TestGuaranteesNameTheSameTests(t *testing.T) {
+	rows := func(page string) (named []string) {
+		for line := range strings.Lines(read(t, page)) {
+			if strings.HasPrefix(line, "|") {
+				named = append(named, strings.Join(test.FindAllString(line, -1), " "))
+			}
+		}
+		return named
+	}
+	english, chinese := rows("docs/guarantees.md"), rows("docs/guarantees.zh-CN.md")
+	if len(english) < 70 || !slices.Equal(english, chinese) {
+		t.Errorf("the pages' promises differ:\n%q\n%q", english, chinese)
 	}
 }
 
