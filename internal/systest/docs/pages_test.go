@@ -89,8 +89,18 @@ func TestIndexNamesEachPage(t *testing.T) {
 	}
 }
 
-// A page in two languages has the same headings in both, as many and as deep.
-func TestTwoLanguagesHaveTheSameHeadings(t *testing.T) {
+// code is the Go of a page, without its comments.
+func code(t *testing.T, page string) (found []string) {
+	t.Helper()
+	for _, m := range regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(read(t, page), -1) {
+		found = append(found, strings.TrimSpace(comment.ReplaceAllString(m[1], "")))
+	}
+	return found
+}
+
+// A page in two languages has the same headings in both, as many and as deep, and the same
+// Go, but for its comments.
+func TestTwoLanguagesHaveTheSameParts(t *testing.T) {
 	both := 0
 	for _, chinese := range pages(t, "", "docs", "contrib/gin-vue-admin") {
 		page, is := strings.CutSuffix(chinese, ".zh-CN.md")
@@ -103,6 +113,9 @@ func TestTwoLanguagesHaveTheSameHeadings(t *testing.T) {
 		z := level.FindAllString(fenced.ReplaceAllString(read(t, chinese), ""), -1)
 		if !slices.Equal(e, z) {
 			t.Errorf("%s has %d headings, %s %d: %q and %q", english, len(e), chinese, len(z), e, z)
+		}
+		if english, chinese := code(t, english), code(t, chinese); !slices.Equal(english, chinese) {
+			t.Errorf("the code of %s differs in its languages:\n%q\n%q", page, english, chinese)
 		}
 	}
 	if both < 15 {
