@@ -212,19 +212,29 @@ func TestDoctorShowsOthersWordsSafely(t *testing.T) {
 	}
 }
 
-// docs/doctor.md has every code and its status, and no other; and each one's
-// promise is kept by a test.
-func TestDoctorsCodesAreDocumentedAndTested(t *testing.T) {
-	t.Parallel()
-	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "doctor.md"))
+// documented are the codes and their statuses that a page has rows for.
+func documented(t *testing.T, page string) map[code]status {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", page))
 	if err != nil {
 		t.Fatal(err)
 	}
 	rows := map[code]status{}
-	for line := range strings.Lines(string(page)) {
+	for line := range strings.Lines(string(text)) {
 		if cells := strings.Split(line, "|"); len(cells) > 4 && strings.HasPrefix(line, "| `") {
 			rows[code(strings.Trim(cells[1], " `"))] = status(strings.TrimSpace(cells[2]))
 		}
+	}
+	return rows
+}
+
+// docs/doctor.md has every code and its status, and no other, in both languages; and each
+// one's promise is kept by a test.
+func TestDoctorsCodesAreDocumentedAndTested(t *testing.T) {
+	t.Parallel()
+	rows := documented(t, "doctor.md")
+	if chinese := documented(t, "doctor.zh-CN.md"); !maps.Equal(rows, chinese) {
+		t.Errorf("in Chinese: %v, in English: %v", chinese, rows)
 	}
 	source, err := os.ReadFile("finding.go")
 	if err != nil {
