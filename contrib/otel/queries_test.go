@@ -209,9 +209,13 @@ func TestEachAlertSaysWhatToDo(t *testing.T) {
 	}
 }
 
-// Each metric has its line in docs/telemetry.md.
+// Each metric has its line in docs/telemetry.md, in both languages.
 func TestDocsNameEachMetric(t *testing.T) {
-	page, err := os.ReadFile("../../docs/telemetry.md")
+	english, err := os.ReadFile("../../docs/telemetry.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	chinese, err := os.ReadFile("../../docs/telemetry.zh-CN.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,8 +225,11 @@ func TestDocsNameEachMetric(t *testing.T) {
 	for line := range strings.Lines(w.scrape(t)) {
 		if name, is := strings.CutPrefix(line, "# TYPE alirefund_"); is {
 			metrics++
-			if name, _, _ = strings.Cut(name, " "); !strings.Contains(string(page), "`alirefund_"+name+"`") {
-				t.Errorf("docs/telemetry.md says nothing of alirefund_%s", name)
+			name, _, _ = strings.Cut(name, " ")
+			for language, page := range map[string][]byte{"English": english, "Chinese": chinese} {
+				if !strings.Contains(string(page), "| `alirefund_"+name+"` |") {
+					t.Errorf("docs/telemetry.md says nothing of alirefund_%s in %s", name, language)
+				}
 			}
 		}
 	}
