@@ -33,7 +33,7 @@ type BillFault struct {
 	Day  string // the bill's, such as "2026-10-03"
 	// OutTradeNo and OutRequestNo name the refund.
 	OutTradeNo, OutRequestNo string
-	TradeNo                  string       // of one that is invented
+	TradeNo                  string       // of one that is invented, which must have one
 	Amount                   money.Amount // of one that is invented, or what stands there instead
 }
 
@@ -44,7 +44,8 @@ type BillFaultKind uint8
 const (
 	// BillOmits: a refund of the day is left out.
 	BillOmits BillFaultKind = iota + 1
-	// BillInvents: a refund stands there that never was.
+	// BillInvents: a refund stands there that never was. It wants a TradeNo: without one
+	// the bill cannot be read.
 	BillInvents
 	// BillAmount: a refund stands there with another amount.
 	BillAmount

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -27,7 +28,8 @@ import (
 // shop is a host's application, as small as it can be.
 type shop struct {
 	*gin.Engine
-	told int
+	module *alirefund.Module
+	told   int
 }
 
 func newShop(t *testing.T, alipay *alipaytest.Alipay) *shop {
@@ -55,6 +57,7 @@ func newShop(t *testing.T, alipay *alipaytest.Alipay) *shop {
 	}
 	m.MountRefunds(s.Group("/alipay"), alirefund.AlreadyProtected)
 	m.MountNotify(s.Group("/alipay"))
+	s.module = m
 	return s
 }
 
@@ -77,15 +80,45 @@ func TestRefundedOnce(t *testing.T) {
 	if moved := alipay.Movements(); len(moved) != 1 || moved[0].Amount != 8_88 {
 		t.Errorf("moved %v", moved)
 	}
+	if n := alipay.Notices(); len(n) != 1 || len(n[0].Deliveries) != 2 || !n[0].Deliveries[1].Acknowledged {
+		t.Errorf("notices %v", n)
+	}
 	if shop.told != 1 {
 		t.Errorf("the hook ran %d times", shop.told)
 	}
 }
 
+func TestAuditFindsIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // its clock begins on 2000-01-01, at 8:00 in China
+		alipay := alipaytest.New(alipaytest.Config{})
+		trade := alipay.AddTrade(alipaytest.Trade{OutTradeNo: "order-1", Total: 88_88})
+		shop := newShop(t, alipay)
+		shop.refund(`{"out_trade_no":"order-1","refund_amount":"8.88","out_request_no":"R1"}`)
+		alipay.RefundAtConsole("order-1", 1_00) // nobody delivers its notice
+		// What follows stands in the bill alone.
+		alipay.SpoilBill(alipaytest.BillFault{
+			Kind: alipaytest.BillInvents, Day: "2000-01-01", Amount: 5_00,
+			OutTradeNo: "order-1", OutRequestNo: "R9", TradeNo: trade.TradeNo,
+		})
+
+		time.Sleep(48 * time.Hour) // the day is over, and the next one, too
+		found, err := shop.module.Audit(t.Context(), "2000-01-01")
+		if err != nil || found.Verdict != alirefund.AuditDiffers || found.Agreed != 2 {
+			t.Errorf("found %+v, %v", found, err)
+		}
+		if found.Counts[alirefund.DiffersRecorded] != 1 || found.Counts[alirefund.DiffersUnproven] != 1 {
+			t.Errorf("it differs in %v", found.Counts)
+		}
+		if shop.told != 2 {
+			t.Errorf("the hook ran %d times", shop.told)
+		}
+	})
+}
+
 var goCode = regexp.MustCompile("(?s)```go\n(func .*?)```")
 
-// The test that docs/testing.md shows is the one above, which runs; in Chinese it
-// differs in its comments.
+// The tests that docs/testing.md shows are those above, which run; in Chinese they
+// differ in their comments.
 func TestTheTestOfThePageRuns(t *testing.T) {
 	source, err := os.ReadFile("testing_test.go")
 	if err != nil {
@@ -93,7 +126,7 @@ func TestTheTestOfThePageRuns(t *testing.T) {
 	}
 	for _, page := range []string{"docs/testing.md", "docs/testing.zh-CN.md"} {
 		blocks := goCode.FindAllStringSubmatch(read(t, page), -1)
-		if len(blocks) != 2 {
+		if len(blocks) != 3 {
 			t.Errorf("%s has %d programs", page, len(blocks))
 		}
 		for _, block := range blocks {
