@@ -45,7 +45,8 @@ func GrantApproval(c *gin.Context) { c.Set(approvalKey, true) }
 func MayApprove(c *gin.Context) bool { return c.GetBool(approvalKey) }
 
 // AlreadyProtected is a guard that lets everybody pass. It is for groups that
-// the host protects by other means; anybody who reaches the routes can refund.
+// the host protects by other means, which then call [SetActor] and [GrantApproval]
+// themselves; anybody who reaches the routes can refund.
 func AlreadyProtected(*gin.Context) {}
 
 // limitBody refuses what is larger than [MaxBody] when it is read.

@@ -67,6 +67,18 @@ import (
 
 // Module is an [engine.Engine], which refunds, listens and delivers, with routes
 // for Gin. Make it with [New]. It is safe for concurrent use.
+//
+// Most of its methods are those of the engine, with which go doc shows them (go doc
+// engine.Engine.Audit):
+//
+//   - Refund, CouponRefund, Unfreeze and Check: what the routes do, in Go
+//   - Get, Recorded, List, Ask: look refunds up
+//   - Approve, Decline, Resolve: a person's word
+//   - Run, Drain, Close: from start to stop; Health and Backlog: how it is
+//   - Replay, ReplayTo, Redeliver: tell once more
+//   - Audit, AuditOf, Audits: Alipay's bill
+//   - For, Applications: of several applications
+//   - Receive, ReceiveFor, Handle: notifications, without Gin
 type Module struct {
 	*engine.Engine
 	several bool // applications: Config.Apps is set

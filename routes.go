@@ -31,14 +31,11 @@ import (
 // A caller who sends Prefer: respond-async is answered 202 as soon as a refund is recorded;
 // see [RefundRequest].
 //
-// A caller who sends Prefer: respond-async is answered 202 as soon as a refund is recorded;
-// see [RefundRequest].
-//
 // guard decides who may; it aborts the context to refuse (what it has answered goes no
-// further in any case), and names the actor
-// by [SetActor], and the application by [SetApp] if there are several; who may approve and
-// decline it says by [GrantApproval]. more runs behind it. A nil guard panics, at start-up and not at
-// night: [AlreadyProtected] is the way to say that none is needed.
+// further in any case), and need not call c.Next. It names the actor by [SetActor], and the
+// application by [SetApp] if there are several; who may approve and decline it says by
+// [GrantApproval]. more runs behind it. A nil guard panics, at start-up and not at night:
+// [AlreadyProtected] is the way to say that none is needed.
 func (m *Module) MountRefunds(r gin.IRouter, guard gin.HandlerFunc, more ...gin.HandlerFunc) {
 	if guard == nil {
 		panic("alirefund: MountRefunds wants a guard; alirefund.AlreadyProtected says that the group has one")
