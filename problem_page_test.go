@@ -119,7 +119,7 @@ var chapters = []struct {
 		},
 		{
 			"may_not_approve",
-			words{En: "The guard does not let you approve and decline, or you asked for the refund yourself.", Zh: "鉴权没有授予审批权限，或该退款由您本人申请。"},
+			words{En: "The guard does not let you approve and decline, or you asked for the refund yourself.", Zh: "鉴权没有授予审批权限，或该退款由你本人申请。"},
 			words{En: "Another person is to decide; the guard says who may by `alirefund.GrantApproval`.", Zh: "请由他人审批；谁有权限由鉴权调用 `alirefund.GrantApproval` 给出。"},
 			func(t *testing.T) shoptest.Reply {
 				s := fourEyes(t)
@@ -405,6 +405,6 @@ A timeout after sending is no problem but a 202: the refund is unresolved. 503 h
 （` + "`application/problem+json`" + `）。` + "`code`" + ` 稳定不变，供程序判断；` + "`title` 和 `detail`" + ` 供人阅读，
 按 ` + "`Accept-Language`" + ` 为中文或英文，可能调整。
 
-发送之后的超时不是错误，而是 202：退款未决。503 带有 ` + "`Retry-After`" + `。鉴权的应答由您的应用决定。
+发送之后的超时不是错误，而是 202：退款未决。503 带有 ` + "`Retry-After`" + `。鉴权的应答由你的应用决定。
 `,
 }
