@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/alirefund/alirefund"
 )
 
 // constants returns what the constants of a package are, without looking at what it
@@ -125,6 +127,21 @@ func TestProductionFigures(t *testing.T) {
 	}
 	if patience != 90*time.Second {
 		t.Errorf("a lease lasts %v: docs/production.md says 90 s", patience)
+	}
+}
+
+// What the log says of a day that could not be audited stands on the pages, in both languages.
+func TestProductionNamesWhyNothingWasAudited(t *testing.T) {
+	const line = "a day could not be audited; it is tried again"
+	if !strings.Contains(read(t, "engine/audit_run.go"), `"`+line+`"`) {
+		t.Errorf("nothing logs %q any more", line)
+	}
+	for _, page := range []string{"docs/production.md", "docs/production.zh-CN.md"} {
+		for _, says := range []string{line, alirefund.ErrNoBillRead.Error(), alirefund.ErrOtherBill.Error(), alirefund.ErrAuditing.Error()} {
+			if says = strings.TrimPrefix(says, "alirefund: "); !strings.Contains(read(t, page), "`"+says+"`") {
+				t.Errorf("%s says nothing of %q", page, says)
+			}
+		}
 	}
 }
 
